@@ -1,0 +1,1 @@
+"""tamago beside its peers, measured in one run on one machine: `python -m benchmarks --help`."""

@@ -1,0 +1,31 @@
+"""`python -m benchmarks COMMAND`: measure tamago and its peers side by side, print a table, keep the figures in `results/`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from benchmarks import idle, memory, reloading, startup, throughput
+
+BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "idle": idle, "http": throughput}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in BENCHMARKS.items():
+        command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
+        command.add_argument("--servers", nargs="*", default=[], metavar="NAME", help="only servers whose name begins with one of these")
+        module.add_arguments(command)
+    arguments = parser.parse_args()
+    # Whoever ends us, the servers we started must end as well: leave through the finally blocks.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    module = BENCHMARKS[arguments.command]
+    result = module.run(arguments)
+    result.save()
+    print(module.render(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The servers under comparison: how each is started, and what it can do. Starts none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.paths import APPS, VENV
+
+TAMAGO: Final = "tamago"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a server is asked to run."""
+
+    app: str
+    workers: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One way to serve an ASGI application.
+
+    `preloads`: the application is imported once and forked. `reloads`: SIGHUP brings new code into service.
+    `accepts_while_blocked`: a worker whose event loop is blocked goes on taking connections.
+    """
+
+    name: str
+    command: Callable[[Job], list[str]]
+    preloads: bool = False
+    reloads: bool = True
+    accepts_while_blocked: bool = False
+    program: str
+
+    @property
+    def executable(self) -> Path:
+        return VENV / "bin" / self.program
+
+
+def _tamago(job: Job) -> list[str]:
+    return [
+        "tamago", "start", str(APPS), "--app", job.app, "--workers", str(job.workers),
+        "--bind", f"127.0.0.1:{job.port}", "--title", f"bench-{job.port}",
+    ]  # fmt: skip
+
+
+def _gunicorn(*flags: str) -> Callable[[Job], list[str]]:
+    def command(job: Job) -> list[str]:
+        return [
+            "gunicorn", "--workers", str(job.workers), "--bind", f"127.0.0.1:{job.port}",
+            "--log-level", "warning", "--no-control-socket", *flags, job.app,
+        ]  # fmt: skip
+
+    return command
+
+
+def _uvicorn(job: Job) -> list[str]:
+    return ["uvicorn", "--workers", str(job.workers), "--port", str(job.port), "--log-level", "warning", "--no-access-log", job.app]
+
+
+def _granian(job: Job) -> list[str]:
+    return [
+        "granian", "--interface", "asgi", "--loop", "uvloop", "--workers", str(job.workers),
+        "--host", "127.0.0.1", "--port", str(job.port), "--log-level", "warning", job.app,
+    ]  # fmt: skip
+
+
+_ASGI = ("--worker-class", "asgi", "--asgi-loop", "uvloop")
+_UVICORN_WORKER = ("--worker-class", "uvicorn_worker.UvicornWorker")
+
+SERVERS: Final = {
+    server.name: server
+    for server in (
+        Server(name=TAMAGO, program="tamago", command=_tamago, preloads=True),
+        Server(name="gunicorn --preload (asgi)", program="gunicorn", command=_gunicorn(*_ASGI, "--preload"), preloads=True, reloads=False),
+        Server(
+            name="gunicorn --preload (uvicorn)", program="gunicorn", command=_gunicorn(*_UVICORN_WORKER, "--preload"),
+            preloads=True, reloads=False,
+        ),  # fmt: skip
+        Server(name="gunicorn (asgi)", program="gunicorn", command=_gunicorn(*_ASGI)),
+        Server(name="gunicorn (uvicorn)", program="gunicorn", command=_gunicorn(*_UVICORN_WORKER)),
+        Server(name="uvicorn", program="uvicorn", command=_uvicorn),
+        Server(name="granian", program="granian", command=_granian, accepts_while_blocked=True),
+    )
+}
+
+
+def chosen(names: list[str]) -> list[Server]:
+    """Return the servers whose names begin with one of `names` (all, if none is given) and that are installed."""
+    wanted = [server for server in SERVERS.values() if not names or any(server.name.startswith(name) for name in names)]
+    for server in wanted:
+        if not server.executable.exists():
+            print(f"left out: {server.name} ({server.executable} is missing; run `python -m benchmarks setup`)")
+    return [server for server in wanted if server.executable.exists()]

@@ -1,0 +1,39 @@
+# `just` lists the recipes; each is one line a person could type.
+
+default:
+    @just --list
+
+# Everything CI runs
+check:
+    ./.ci/run
+
+# The tests; arguments go to pytest
+test *args:
+    ./scripts/test {{ args }}
+
+# Only what is quick
+quick *args:
+    ./scripts/test -m 'not slow' {{ args }}
+
+# Format, lint, types, layers, docs
+lint:
+    ./scripts/check
+
+# Repair what can be repaired by itself
+fix:
+    ./scripts/venv
+    .venv/bin/ruff format
+    .venv/bin/ruff check --fix
+
+# Property tests and the simulated cluster with many more examples
+simulate *args:
+    HYPOTHESIS_PROFILE=deep ./scripts/test tests/properties {{ args }}
+
+# The documentation, live
+docs:
+    ./scripts/venv
+    .venv/bin/zensical serve
+
+# The example shop
+example *args:
+    ./scripts/run-example {{ args }}

@@ -1,0 +1,1 @@
+"""The cluster: master, nest, agent and workers as processes. Knows no framework."""

@@ -1,0 +1,113 @@
+"""What every child of the cluster does first, however it came to be: its name, its signals, its user, its target."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import fields
+from typing import cast
+
+from setproctitle import setproctitle
+
+import tamago
+from tamago import log
+from tamago.cluster import linux
+from tamago.errors import TamagoError
+from tamago.ipc.control_messages import Boot, Failed
+from tamago.ipc.importing import Importing
+from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
+
+# Longer tracebacks exist; what matters is at their end.
+_LONGEST_DETAIL = 64 * 1024
+_IGNORED = {"SIGPIPE", "SIGXFSZ"}  # ignored by every Python process
+
+
+def reset_signals() -> None:
+    """Give every signal its default action, but for those Python itself ignores, and unblock all.
+
+    The nest imported an application that may have set handlers of its own; whoever is forked from it is somebody else.
+    A signal that came during the fork was blocked and is delivered now, with its default action: it ends us.
+    """
+    for number in signal.valid_signals():
+        try:
+            current = signal.getsignal(number)
+        except ValueError:
+            continue
+        name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else ""
+        if current not in {signal.SIG_DFL, None} and name not in _IGNORED and number not in {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def enter(boot: Boot) -> None:
+    """Become the process `boot` describes: session, title, log, identity."""
+    try:
+        # Out of the terminal's process group, so that its Ctrl-C reaches the master only, and the head of a group that holds our descendants.
+        os.setsid()
+    except PermissionError:
+        pass  # started as the head of a session already
+    role = Role(boot.role)
+    name = f"worker {boot.slot}" if role is Role.WORKER else role.value
+    setproctitle(f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))
+    tamago.me.become(
+        Identity(role=role, slot=boot.slot, generation=boot.generation, title=boot.title, pid=os.getpid(), env=boot.env)
+    )
+    log.configure(tamago.me, level=boot.log_level)
+    faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True)
+    if role is Role.NEST:
+        tamago.messenger.connect(Importing())
+
+
+def privileges_dropped(boot: Boot) -> None:
+    """Become the user the settings name, for good. The sockets are bound already, and no application code has run."""
+    if boot.run_as is None:
+        return
+    uid, gid = boot.run_as
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return
+    if uid != 0:
+        raise TamagoError(f"user id {uid} could become root again", hint="look at the capabilities of the master")
+
+
+def spec_of(boot: Boot) -> TargetSpec:
+    """Rebuild the spec of the target from the boot message."""
+    known = {field.name for field in fields(TargetSpec)}
+    return TargetSpec(**{name: value for name, value in boot.target.items() if name in known})  # type: ignore[arg-type]
+
+
+def import_target(boot: Boot) -> Target:
+    """Load the target by its dotted name and have it import the application."""
+    spec = spec_of(boot)
+    os.chdir(spec.directory)
+    os.environ["TAMAGO_ENV"] = boot.env
+    module, _, attribute = spec.loader.partition(":")
+    factory = cast("TargetFactory", getattr(importlib.import_module(module), attribute))
+    target = factory(spec)
+    target.load()
+    return target
+
+
+def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None:
+    """Tell the master why this process cannot boot; the text of the user's traceback goes with it."""
+    if isinstance(error, TamagoError):
+        failed = Failed(problem=error.problem, hint=error.hint, detail=error.detail[-_LONGEST_DETAIL:])
+    else:
+        detail = "".join(traceback.format_exception(error))
+        summary = traceback.format_exception_only(error)[-1].strip()
+        what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"
+        failed = Failed(problem=f"{what}: {summary}", hint="the traceback above is the application's own", detail=detail[-_LONGEST_DETAIL:])
+    try:
+        send(failed)
+    except OSError:
+        return

@@ -1,0 +1,265 @@
+"""A worker or the agent, from its first instruction to its exit: loads the target by its name and leads it through its life.
+
+This is where the two halves meet: what runs here is a `Target`, be it a hosted application or a framework's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import tamago
+from tamago.cluster import linux
+from tamago.cluster.birth import enter, import_target, privileges_dropped, reset_signals, tell_failure
+from tamago.cluster.scoreboard import AcceptPause, Scoreboard
+from tamago.ipc.blocking import BlockingChannel
+from tamago.ipc.channel import ChannelClosedError
+from tamago.ipc.channel_transport import ChannelTransport
+from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, ToChild
+from tamago.log import reopen, to_log
+from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, Target, WorkerContext, WorkerRuntime
+
+HEARTBEAT = 1.0
+# Without a master nobody else enforces the stop timeout; a little more than it, so that the undertaker comes first.
+_ORPHAN_SLACK = 2.0
+
+_log = logging.getLogger("tamago")
+
+
+class Child:
+    """Leads one runtime through boot, service, drain and stop, as master and signals say."""
+
+    def __init__(self, boot: Boot, sock: socket.socket, board: Scoreboard, listeners: list[socket.socket], target: Target) -> None:
+        self._boot = boot
+        self._sock = sock
+        self._row = board.row(boot.row)
+        self._accept_pause = AcceptPause(board, boot.row)
+        self._listeners = listeners
+        self._target = target
+        self._phases: list[tuple[str, float]] = []
+        self._leave = asyncio.Event()
+        self._closing = False
+        self._booting: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._exit_code = 0
+
+    async def run(self) -> int:
+        """Live; return the exit code."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._beat()
+        self._transport = ChannelTransport(
+            self._sock, peer=self._boot.peer, loop=self._loop, on_control=self._control, on_eof=self._orphaned
+        )
+        tamago.messenger.connect(self._transport)
+        self._transport.send_control(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
+        runtime = self._running = self._runtime()
+        if await self._boot_up(runtime):
+            await self._leave.wait()
+            await self._wind_down(runtime)
+        await self._say_goodbye()
+        return self._exit_code
+
+    def _runtime(self) -> WorkerRuntime | AgentRuntime:
+        identity = tamago.me.identity
+        if self._boot.role == Role.AGENT.value:
+            return self._target.agent(AgentContext(identity=identity, failed=self._agent_failed))
+        return self._target.worker(
+            WorkerContext(
+                identity=identity,
+                options=ServerOptions(**self._boot.options),  # type: ignore[arg-type]
+                meter=self._row,
+                accept_pause=self._accept_pause,
+            )
+        )
+
+    # ── boot ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _boot_up(self, runtime: WorkerRuntime | AgentRuntime) -> bool:
+        """Boot and report; return whether we are up. A signal to leave while booting cancels the boot."""
+        self._booting = asyncio.create_task(self._start(runtime))  # noqa: TID251 - kept in an attribute
+        await asyncio.wait({self._booting})
+        booting, self._booting = self._booting, None
+        if booting.cancelled():
+            return False
+        if (error := booting.exception()) is not None:
+            self._exit_code = 1
+            tell_failure(self._tell, error)
+            return False
+        # From here on a dead master is seen as the end of the channel, and what is in flight may finish.
+        linux.die_with_parent(self._boot.master_pid, armed=False)
+        self._tell(Booted(phases=self._phases))
+        return True
+
+    async def _start(self, runtime: WorkerRuntime | AgentRuntime) -> None:
+        await self._timed("boot", runtime.start())
+        if self._boot.role == Role.WORKER.value:
+            await self._timed("listen", runtime.serve(self._listeners))  # type: ignore[union-attr]
+            self._row.accepting = True
+
+    async def _timed(self, name: str, step: Awaitable[None]) -> None:
+        began = time.monotonic()
+        await step
+        self._phases.append((name, time.monotonic() - began))
+
+    # ── what the master and the kernel say ───────────────────────────────────────────────────────────────────────────
+
+    def _control(self, message: ToChild) -> None:
+        match message:
+            case Ready():
+                self._do("ready", self._on_ready)
+            case Drain(closing=closing):
+                self._closing = closing
+                self._leave.set()
+            case Reopen():
+                reopen(self._boot.stdout, self._boot.stderr)
+            case _:
+                _log.warning("a message for another kind of process came here: %r", message)
+
+    def _told_to_leave(self) -> None:
+        if self._booting is not None:
+            self._booting.cancel()
+        self._leave.set()
+
+    def _orphaned(self) -> None:
+        if not self._leave.is_set():
+            _log.warning("the master is gone: finishing what is in flight")
+        self._loop.call_later(self._boot.stop_timeout + _ORPHAN_SLACK, os._exit, 1)
+        self._told_to_leave()
+
+    def _agent_failed(self, error: BaseException) -> None:
+        tell_failure(self._tell, error)
+        self._exit_code = 1
+        self._leave.set()
+
+    async def _on_ready(self) -> None:
+        tamago.ready.set()
+        await self._running.ready()
+
+    def _do(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        async def guarded() -> None:
+            try:
+                await step()
+            except Exception:
+                _log.exception("the %s hook failed", name)
+
+        task = asyncio.create_task(guarded())  # noqa: TID251 - kept in the set
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _wind_down(self, runtime: WorkerRuntime | AgentRuntime) -> None:
+        self._row.accepting = False
+        try:
+            if self._boot.role == Role.WORKER.value:
+                await runtime.drain(closing=self._closing)  # type: ignore[union-attr]
+        finally:
+            try:
+                await runtime.stop()
+            except Exception:
+                _log.exception("the stop hook failed")
+                self._exit_code = self._exit_code or 1
+
+    async def _say_goodbye(self) -> None:
+        try:
+            await self._transport.flush()
+        except ChannelClosedError:
+            return
+        self._transport.close()
+
+    def _tell(self, message: Failed | Booted) -> None:
+        try:
+            self._transport.send_control(message)
+        except ChannelClosedError:
+            return
+
+    # ── the heartbeat ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _beat(self) -> None:
+        self._row.beat(time.monotonic_ns(), rss=linux.resident_bytes(), cpu=time.process_time_ns())
+        self._loop.call_later(HEARTBEAT, self._beat)
+
+
+def _loop_factory() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # no wheel for this platform
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], target: Target) -> NoReturn:
+    """Run the child to its end and leave the process, without going back through whoever forked it."""
+    board_fd, *listener_fds = descriptors
+    board = Scoreboard.open(board_fd, boot.rows)
+    listeners = [socket.socket(fileno=fd) for fd in listener_fds]
+    with asyncio.Runner(loop_factory=_loop_factory) as runner:
+        child = Child(boot, channel.detach(), board, listeners, target)
+        code = runner.run(child.run())
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Run what the application registered with `atexit`, flush, and exit; a fork must not unwind the nest's stack."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does; there is no public name
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(code)
+
+
+def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoReturn:
+    """Continue as a child just forked from the nest. Signals are blocked; the channel is the first descriptor."""
+    code = 1
+    try:
+        reset_signals()
+        enter(boot)
+        linux.die_with_parent(boot.master_pid)
+        target.after_fork()
+        channel = BlockingChannel(socket.socket(fileno=descriptors[0]), peer=boot.peer)
+        live(boot, channel, descriptors[1:], target)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        logging.getLogger("tamago").exception("%s failed", to_log(tamago.me))
+    leave(code)
+
+
+def main() -> None:
+    """Run as a fresh interpreter on the channel whose descriptor is the first argument (spawn)."""
+    fd = int(sys.argv[1])
+    os.set_inheritable(fd, False)
+    reset_signals()
+    channel = BlockingChannel(socket.socket(fileno=fd))
+    received = channel.receive()
+    if received is None or not isinstance(received.message, Boot):
+        return
+    boot = received.message
+    channel.peer = boot.peer
+    enter(boot)
+    linux.die_with_parent(boot.master_pid)
+    try:
+        privileges_dropped(boot)
+        linux.die_with_parent(boot.master_pid)
+        target = import_target(boot)
+    except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed boot like any other
+        tell_failure(channel.send, error)
+        sys.exit(1)
+    live(boot, channel, received.descriptors, target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The master as a process: what `tamago start` becomes. Reads the request, runs the cluster, turns signals into requests.
+
+It imports no command line library and no application, ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from setproctitle import setproctitle
+
+from tamago import log
+from tamago.cluster import events
+from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
+from tamago.cluster.launch_report import LaunchReport
+from tamago.cluster.master import Cluster
+from tamago.cluster.settings import Settings
+from tamago.cluster.settings_sources import load
+from tamago.cluster.states import ClusterState
+from tamago.cluster.systemd import Notifier
+from tamago.errors import ExitCode, TamagoError
+from tamago.types import Identity, Role
+
+_log = logging.getLogger("tamago")
+
+
+class Master:
+    """One cluster, its launcher, its service manager and its signals."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._report = LaunchReport(launch.report_fd)
+        self._notifier = Notifier.from_environment(os.environ)
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._settings = self._read()
+        self._cluster = Cluster(self._settings, reread=self._read, owns_process=True)
+        self._cluster.stdout, self._cluster.stderr = launch.stdout, launch.stderr
+        self._cluster.began = launch.began or self._cluster.began
+
+    def _read(self) -> Settings:
+        return load(self._launch.directory, os.environ, self._launch.flags).settings
+
+    async def run(self) -> int:
+        """Run until the cluster is gone; return the exit code."""
+        self._loop = asyncio.get_running_loop()
+        cluster, settings = self._cluster, self._settings
+        setproctitle(f"tamago: master [{cluster.settings.title}]")
+        log.configure(Identity(role=Role.MASTER, slot=0, generation=0, title=cluster.settings.title, pid=os.getpid()), level=settings.log_level)
+        if settings.umask is not None:
+            os.umask(settings.umask)
+        cluster.on(events.EnterState, self._entered)
+        cluster.on(events.StartNest, lambda _: self._report.progress("importing the application"))
+        cluster.on(events.NestImported, lambda _: self._report.progress("booting"))
+        cluster.on(events.ProcessBooted, lambda _: self._report.progress(self._counted()))
+        try:
+            self._take_signals()
+            self._watch_launcher()
+            with self._pid_file(settings.pid_file):
+                await cluster.start()
+                self._announce()
+                exit_ = await cluster.wait()
+        except TamagoError as error:
+            self._say_failed(error)
+            return int(error.exit_code)
+        if exit_.failure is not None:
+            _log.error("%s", exit_.failure.problem)
+        _log.info("stopped")
+        return exit_.code
+
+    # ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_signals(self) -> None:
+        add = self._loop.add_signal_handler
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            add(number, self._stop, number)
+        add(signal.SIGHUP, self._do, "reload", lambda: self._cluster.reload())
+        add(signal.SIGTTIN, self._do, "scale", lambda: self._cluster.scale(1, relative=True))
+        add(signal.SIGTTOU, self._do, "scale", lambda: self._cluster.scale(-1, relative=True))
+        add(signal.SIGUSR1, self._reopen)
+        add(signal.SIGUSR2, self._dump)
+        add(signal.SIGCHLD, lambda: self._cluster.reap())
+        # The command line blocked them before it became us: one that came in between is delivered now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+
+    def _stop(self, number: signal.Signals) -> None:
+        _log.info("got %s: stopping", number.name)
+        self._cluster.ask_to_stop(number.name)
+
+    def _do(self, name: str, make: Callable[[], Awaitable[str]]) -> None:
+        async def guarded() -> None:
+            try:
+                _log.info("%s: %s", name, await make())
+            except TamagoError as error:
+                _log.error("%s: %s", name, error.problem)
+
+        if self._cluster.is_open:
+            self._keep(self._loop.create_task(guarded()))
+
+    def _keep(self, task: asyncio.Task[object] | asyncio.Task[None]) -> None:
+        self._tasks.add(task)  # type: ignore[arg-type]
+        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+
+    def _reopen(self) -> None:
+        log.reopen(self._launch.stdout, self._launch.stderr)
+        if self._cluster.is_open:
+            self._cluster.reopen_logs()
+        _log.info("log files reopened")
+
+    def _dump(self) -> None:
+        if self._cluster.is_open:
+            for line in self._cluster.describe():
+                _log.info("%s", line)
+
+    # ── who wants to know ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _counted(self) -> str:
+        seats = self._cluster.supervisor.seats
+        up = sum(1 for seat in seats if seat.current is not None and seat.current.is_serving)
+        return f"{up} of {len(seats)} processes are up"
+
+    def _announce(self) -> None:
+        cluster = self._cluster
+        where = ", ".join(cluster.addresses)
+        _log.info("%s is ready on %s with %d workers after %.2f s", cluster.settings.title, where, cluster.supervisor.slots, cluster.ready_after)
+        self._loop.remove_reader(fd) if (fd := self._report.fileno()) >= 0 else None
+        self._report.ready(pid=os.getpid(), title=cluster.settings.title, addresses=cluster.addresses, seconds=cluster.ready_after)
+
+    def _entered(self, command: events.EnterState) -> None:
+        match command.state:
+            case ClusterState.READY:
+                self._notifier.ready(f"generation {self._cluster.supervisor.generation} serves on {', '.join(self._cluster.addresses)}")
+                self._feed_watchdog()
+            case ClusterState.RELOADING:
+                self._notifier.reloading("reloading")
+            case ClusterState.STOPPING:
+                self._notifier.stopping("stopping")
+            case _:
+                return
+
+    _fed = False
+
+    def _feed_watchdog(self) -> None:
+        if self._notifier.watchdog is None or self._fed:
+            return
+        self._fed = True
+        self._feed()
+
+    def _feed(self) -> None:
+        self._notifier.alive()
+        self._loop.call_later((self._notifier.watchdog or 1.0) / 2, self._feed)
+
+    def _watch_launcher(self) -> None:
+        fd = self._report.fileno()
+        if fd >= 0:
+            self._loop.add_reader(fd, self._launcher_spoke, fd)
+
+    def _launcher_spoke(self, fd: int) -> None:
+        if self._report.launcher_gone():
+            self._loop.remove_reader(fd)
+            _log.error("whoever started this daemon is gone: giving the start up")
+            self._cluster.ask_to_stop("the launcher is gone")
+
+    def _say_failed(self, error: TamagoError) -> None:
+        if self._report.fileno() >= 0:
+            self._report.failed(error)
+            return
+        if error.detail and not getattr(error, "logged", False):
+            print(error.detail.rstrip(), file=sys.stderr)
+        print(f"tamago: {error.problem}", file=sys.stderr)
+        if error.hint:
+            print(error.hint, file=sys.stderr)
+
+    @contextlib.contextmanager
+    def _pid_file(self, path: str):  # type: ignore[no-untyped-def]
+        if not path:
+            yield
+            return
+        temporary = f"{path}.{os.getpid()}"
+        try:
+            with open(temporary, "x", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise TamagoError(f"cannot write the pid file {path}: {error.strerror}", hint="pass another --pid-file") from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def main() -> None:
+    """Run the master with the request behind the descriptor `--launch-fd` names."""
+    launch = read_launch(int(sys.argv[sys.argv.index("--launch-fd") + 1]))
+    try:
+        master = Master(launch)
+    except TamagoError as error:
+        report = LaunchReport(launch.report_fd)
+        if report.fileno() >= 0:
+            report.failed(error)
+        else:
+            print(f"tamago: {error}", file=sys.stderr)
+        sys.exit(int(error.exit_code))
+    try:
+        code = asyncio.run(master.run())
+    except Exception:
+        _log.critical("a bug in tamago", exc_info=True)
+        code = int(ExitCode.FAILED)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""The nest: one process a generation that imports the application and then forks agent and workers on the master's word.
+
+It runs no event loop, no thread and no hook of the application, so what it forks is clean. When the master dies it is the undertaker: it
+gives the others their time to finish and kills who is blocked. A nest that cannot fork (`--no-preload`, or the application started threads)
+is only the undertaker; then the master starts the processes itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import NoReturn
+
+from tamago.cluster import linux
+from tamago.cluster.birth import (
+    enter,
+    import_target,
+    privileges_dropped,
+    reset_signals,
+    tell_failure,
+)
+from tamago.cluster.child import run_forked
+from tamago.ipc.blocking import BlockingChannel, Received
+from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
+from tamago.log import reopen
+from tamago.types import Target
+
+# After the children's own time is over they are killed; this much longer, so that who finishes in the last moment may.
+_UNDERTAKER_SLACK = 1.0
+
+
+class Nest:
+    """Forks on command. `target` is None in a nest that only watches."""
+
+    def __init__(self, channel: BlockingChannel, boot: Boot, target: Target | None) -> None:
+        self._channel = channel
+        self._boot = boot
+        self._target = target
+        self._pidfds: dict[int, int] = {}  # pid → pidfd of who lives when the master dies
+
+    def run(self) -> None:
+        """Obey until the master is gone, then see the others out."""
+        while received := self._channel.receive():
+            self._obey(received)
+        self._see_out()
+
+    def _obey(self, received: Received) -> None:
+        match received.message:
+            case Fork(boot=boot):
+                self._forget_the_dead()
+                self._fork(boot, received.descriptors)
+            case Watch(pid=pid):
+                self._forget_the_dead()
+                self._pidfds[pid] = received.descriptors[0]
+            case Reopen():
+                reopen(self._boot.stdout, self._boot.stderr)
+            case _:
+                for descriptor in received.descriptors:
+                    os.close(descriptor)
+
+    # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fork(self, boot: Boot, descriptors: tuple[int, ...]) -> None:
+        assert self._target is not None
+        pid, error, go = 0, "", -1
+        # A signal that comes while the child still has our handlers and not its own waits until it has.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._target.before_fork()
+            pid, go = self._fork_twice(boot, descriptors)
+            if hasattr(os, "pidfd_open"):
+                self._pidfds[pid] = os.pidfd_open(pid)
+        except Exception as failure:  # noqa: BLE001 - a before_fork hook may raise anything; the master is told
+            error = str(failure) or repr(failure)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._channel.send(Forked(peer=boot.peer, pid=pid, error=error))
+        if go >= 0:
+            # Only now: whoever reads it knows that its parent is the master and that the master knows its pid.
+            os.write(go, b"!")
+            os.close(go)
+
+    def _fork_twice(self, boot: Boot, descriptors: tuple[int, ...]) -> tuple[int, int]:
+        """Fork a process whose parent is the master. Return its pid and the descriptor that lets it go on."""
+        go_read, go_write = os.pipe()
+        pid_read, pid_write = os.pipe()
+        middle = os.fork()
+        if middle == 0:
+            os.close(go_write)
+            os.close(pid_read)
+            self._middle(boot, descriptors, go_read, pid_write)
+        os.close(go_read)
+        os.close(pid_write)
+        answer = b""
+        while chunk := os.read(pid_read, 64):
+            answer += chunk
+        os.close(pid_read)
+        # When the middle process is reaped, its child has already been given to the subreaper.
+        os.waitpid(middle, 0)
+        if not answer.isdigit():
+            os.close(go_write)
+            raise OSError(answer.decode() or "the kernel refused to fork")
+        return int(answer), go_write
+
+    def _middle(self, boot: Boot, descriptors: tuple[int, ...], go_read: int, pid_write: int) -> NoReturn:
+        try:
+            child = os.fork()
+        except OSError as error:
+            os.write(pid_write, str(error).encode())
+            os._exit(1)
+        if child:
+            os.write(pid_write, str(child).encode())
+            os._exit(0)
+        os.close(pid_write)
+        self._child(boot, descriptors, go_read)
+
+    def _child(self, boot: Boot, descriptors: tuple[int, ...], go_read: int) -> NoReturn:
+        self._channel.close()
+        for pidfd in self._pidfds.values():
+            os.close(pidfd)
+        if os.read(go_read, 1) != b"!":
+            os._exit(1)  # the nest died: the master knows nothing of us
+        os.close(go_read)
+        assert self._target is not None
+        run_forked(boot, descriptors, self._target)
+
+    # ── when the master is dead ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _forget_the_dead(self) -> None:
+        for pid in self._ended(0.0):
+            os.close(self._pidfds.pop(pid))
+
+    def _ended(self, timeout: float) -> list[int]:
+        if not self._pidfds:
+            return []
+        poll = select.poll()
+        by_fd = {pidfd: pid for pid, pidfd in self._pidfds.items()}
+        for pidfd in by_fd:
+            poll.register(pidfd, select.POLLIN)
+        return [by_fd[fd] for fd, _ in poll.poll(timeout * 1000)]
+
+    def _see_out(self) -> None:
+        deadline = time.monotonic() + self._boot.stop_timeout + _UNDERTAKER_SLACK
+        while self._pidfds and (left := deadline - time.monotonic()) > 0:
+            for pid in self._ended(left):
+                os.close(self._pidfds.pop(pid))
+        for pid, pidfd in self._pidfds.items():
+            for descendant in linux.descendants_of(pid):
+                _kill(descendant)
+            try:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def thread_names() -> list[str]:
+    """Name every thread that would be missing in a forked child: Python's by their names, native ones by the kernel's."""
+    python = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    names = [f"{thread.name} (Python)" for thread in python]
+    known = {thread.native_id for thread in python} | {os.getpid()}
+    try:
+        others = [int(task) for task in os.listdir("/proc/self/task") if int(task) not in known]
+    except OSError:
+        return names
+    for task in others:
+        try:
+            with open(f"/proc/self/task/{task}/comm", encoding="utf-8", errors="replace") as file:
+                names.append(f"{file.read().strip()} (native, id {task})")
+        except OSError:
+            continue
+    return names
+
+
+def connected_sockets() -> list[str]:
+    """Describe the connected sockets of this process; every forked child would share them with all others."""
+    found: list[str] = []
+    try:
+        descriptors = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return found
+    for descriptor in descriptors:
+        try:
+            with socket.socket(fileno=os.dup(descriptor)) as sock:
+                peer = sock.getpeername()
+        except OSError:
+            continue
+        if sock.family in {socket.AF_INET, socket.AF_INET6}:
+            found.append(f"descriptor {descriptor} to {peer[0]}:{peer[1]}")
+        elif peer:
+            found.append(f"descriptor {descriptor} to {peer!r}")
+    return found
+
+
+def watch_only(fd: int) -> NoReturn:
+    """Become a nest that only watches, by exec: the threads the application started end with its image."""
+    os.set_inheritable(fd, True)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tamago.cluster.nest", str(fd), "watch"])
+
+
+def main() -> None:
+    """Run the nest on the channel whose descriptor is the first argument."""
+    fd = int(sys.argv[1])
+    watching = sys.argv[2:] == ["watch"]
+    os.set_inheritable(fd, False)
+    reset_signals()
+    channel = BlockingChannel(socket.socket(fileno=fd))
+    received = channel.receive()
+    if received is None or not isinstance(received.message, Boot):
+        return
+    boot = received.message
+    channel.peer = boot.peer
+    enter(boot)
+    target = None
+    if watching:
+        channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
+    else:
+        target = _import(channel, boot)
+    Nest(channel, boot, target).run()
+
+
+def _import(channel: BlockingChannel, boot: Boot) -> Target:
+    linux.die_with_parent(boot.master_pid)
+    channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
+    began = time.monotonic()
+    try:
+        privileges_dropped(boot)
+        linux.die_with_parent(boot.master_pid)  # dropping privileges cleared it
+        target = import_target(boot)
+    except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed start like any other
+        tell_failure(channel.send, error)
+        sys.exit(1)
+    linux.die_with_parent(boot.master_pid, armed=False)
+    threads = thread_names()
+    seconds = time.monotonic() - began
+    if threads:
+        channel.send(Imported(threads=threads, seconds=seconds, mode="spawn"))
+        watch_only(channel.fileno())
+    sockets = connected_sockets()
+    # Two generations of garbage less to copy; what is left is never looked at by the collector again, so its pages stay shared.
+    gc.collect()
+    gc.freeze()
+    channel.send(Imported(threads=[], seconds=seconds, sockets=sockets, mode="fork"))
+    return target
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The master's children as the kernel knows them: starts them, watches them by pidfd, reaps, signals and ends them with all their kin.
+
+Knows pids and nothing of roles: who a process is and what its end means is the supervisor's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tamago.cluster import linux
+
+_CHANNEL_FD = 3
+_GROUP_GRACE = 2.0
+# Not for children: who is told to notify systemd, and which descriptors to take over, is the master alone.
+_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+_MARKER = "TAMAGO_RUN"
+_RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
+
+
+@dataclass(slots=True)
+class _Child:
+    peer: int
+    pid: int
+    pidfd: int  # -1 where the kernel has none
+
+
+class ProcessTable:
+    """Everybody we started, by peer id. `on_exit(peer, status)` is called once for each, after it was reaped.
+
+    `owns_process`: this whole process is the master (and perhaps PID 1), so that every stranger given to it is reaped as well. Embedded in
+    somebody else's program only those that came from our children are.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, on_exit: Callable[[int, int], None], owns_process: bool) -> None:
+        self._loop = loop
+        self._on_exit = on_exit
+        self._owns_process = owns_process
+        self._children: dict[int, _Child] = {}
+        self._marker = secrets.token_hex(8)
+        # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
+        self._sessions: set[int] = set()
+        self.forks_pending = 0
+        self.strangers_reaped = 0
+
+    def __contains__(self, peer: int) -> bool:
+        return peer in self._children
+
+    def pid_of(self, peer: int) -> int:
+        """Return the pid of a live child."""
+        return self._children[peer].pid
+
+    def pidfd_of(self, peer: int) -> int:
+        """Return the pidfd of a live child; -1 where there are none."""
+        return self._children[peer].pidfd
+
+    def pids(self) -> list[int]:
+        return [child.pid for child in self._children.values()]
+
+    # ── birth ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, peer: int, module: str, channel_fd: int, *arguments: str) -> int:
+        """Start a fresh interpreter on `module` with the channel as its descriptor 3; return its pid. Raises OSError."""
+        argv = [sys.executable, "-P", "-m", module, str(_CHANNEL_FD), *arguments]
+        environ = {name: value for name, value in os.environ.items() if name not in _PRIVATE_ENVIRONMENT}
+        environ[_MARKER] = self._marker
+        pid = os.posix_spawn(
+            sys.executable,
+            argv,
+            environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, channel_fd, _CHANNEL_FD)],
+            setsigmask=(),
+            setsigdef=_RESET,
+        )
+        self.adopt(peer, pid)
+        return pid
+
+    def adopt(self, peer: int, pid: int) -> None:
+        """Take on a child the nest forked; the kernel has made us its parent."""
+        pidfd = -1
+        if hasattr(os, "pidfd_open"):
+            pidfd = os.pidfd_open(pid)
+            self._loop.add_reader(pidfd, self._ended, peer)
+        self._children[peer] = _Child(peer, pid, pidfd)
+
+    # ── death ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ended(self, peer: int) -> None:
+        child = self._children[peer]
+        status = self._reap(child)
+        if status is None:
+            return
+        if child.pidfd >= 0:
+            self._loop.remove_reader(child.pidfd)
+            os.close(child.pidfd)
+        del self._children[peer]
+        self._on_exit(peer, status)
+
+    def _reap(self, child: _Child) -> int | None:
+        """Return how it ended, negative for a signal; None if it has not."""
+        # Look first: while it is a zombie its pid is nobody else's, so its group can be signalled safely.
+        try:
+            found = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return 1  # somebody else in this process reaped it
+        if found is None:
+            return None
+        self._end_group(child.pid)
+        _, raw = os.waitpid(child.pid, 0)
+        return os.waitstatus_to_exitcode(raw)
+
+    def _end_group(self, leader: int) -> None:
+        try:
+            os.killpg(leader, signal.SIGTERM)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self._sessions.add(leader)
+        self._loop.call_later(_GROUP_GRACE, self._sweep, leader)
+
+    def _sweep(self, session: int) -> None:
+        for pid in self._strangers():
+            stat = linux.stat_of(pid)
+            if stat is not None and stat[1] == session:
+                _kill(pid)
+        self._sessions.discard(session)
+
+    def on_sigchld(self) -> None:
+        """Reap whoever was given to us by the kernel. A pid that a nest may be about to name is left for later."""
+        for peer in list(self._children) if not hasattr(os, "pidfd_open") else ():
+            self._ended(peer)
+        if self.forks_pending:
+            return
+        for pid in self._strangers():
+            stat = linux.stat_of(pid)
+            if stat is not None and stat[0] == "Z" and (self._owns_process or stat[1] in self._sessions):
+                self._reap_stranger(pid)
+
+    def _reap_stranger(self, pid: int) -> None:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+        self.strangers_reaped += 1
+
+    def _strangers(self) -> list[int]:
+        known = set(self.pids())
+        return [pid for pid in linux.children_of(os.getpid()) if pid not in known]
+
+    # ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, peer: int, number: int) -> None:
+        """Send a signal; a child that just died gets none, and nobody else does either."""
+        child = self._children[peer]
+        try:
+            if child.pidfd >= 0:
+                signal.pidfd_send_signal(child.pidfd, number)
+            else:
+                os.kill(child.pid, number)
+        except ProcessLookupError:
+            return
+
+    def kill(self, peer: int) -> None:
+        """SIGKILL a child and everything that descends from it."""
+        for pid in list(linux.descendants_of(self._children[peer].pid)):
+            _kill(pid)
+        self.send(peer, signal.SIGKILL)
+
+    def end_strays(self, grace: float = 1.0) -> int:
+        """End what our children left behind, wherever it hid (its own session, a double fork); return how many had to be killed.
+
+        They got SIGTERM when their parent ended. Blocks for at most twice `grace`: the cluster is gone and nothing is left to supervise.
+        """
+        _wait_for(self._ours(), grace)
+        killed = 0
+        deadline = time.monotonic() + grace
+        # Each round can bring to light who was hidden behind its parent.
+        while (strays := self._ours()) and time.monotonic() < deadline:
+            for pid in strays:
+                _kill(pid)
+            killed += len(strays)
+            _wait_for(strays, grace)
+            for pid in strays:
+                self._reap_stranger(pid)
+        return killed
+
+    def _ours(self) -> list[int]:
+        entry = f"{_MARKER}={self._marker}".encode()
+        found: list[int] = []
+        for pid in self._strangers():
+            stat = linux.stat_of(pid)
+            if stat is None:
+                continue
+            if stat[0] == "Z":
+                if self._owns_process or stat[1] in self._sessions:
+                    self._reap_stranger(pid)
+            elif stat[1] in self._sessions or linux.has_in_environment(pid, entry):
+                found.append(pid)
+        return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _wait_for(pids: Iterable[int], seconds: float) -> None:
+    """Wait until all these processes ended, or the time is over."""
+    poll = select.poll()
+    open_fds: set[int] = set()
+    for pid in pids:
+        try:
+            open_fds.add(fd := os.pidfd_open(pid))
+        except (OSError, AttributeError):
+            continue
+        poll.register(fd, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while open_fds and (left := deadline - time.monotonic()) > 0:
+        for fd, _ in poll.poll(left * 1000):
+            poll.unregister(fd)
+            os.close(fd)
+            open_fds.discard(fd)
+    for fd in open_fds:
+        os.close(fd)

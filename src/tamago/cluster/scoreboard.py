@@ -1,0 +1,256 @@
+"""Shared memory with one row a process, so that anybody can read how a process does, even one that hangs.
+
+A row is a few 64-bit integers that one process writes and others read; each write is one aligned store, so no lock is needed and no reader
+sees half a number. Nothing here decides anything: see balance.py for who accepts, and the supervisor for what a stale heartbeat means.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from tamago.cluster.balance import SLACK, pause
+from tamago.errors import TamagoError
+
+FIELDS: Final = 16
+"""Two cache lines a row, so that two workers do not write into the same one."""
+
+_ROW_BYTES: Final = FIELDS * 8
+
+_PEER, _SLOT, _GENERATION, _ACCEPTING, _HEARTBEAT, _BUSY_SINCE, _REQUESTS, _IN_FLIGHT, _CONNECTIONS, _RSS, _CPU = range(11)
+
+STALE: Final = 2_500_000_000
+"""Nanoseconds since the heartbeat, of one a second, after which a process does not count as one that could accept."""
+
+
+class ScoreboardFullError(TamagoError):
+    """More processes than rows."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(f"all {rows} rows of the scoreboard are taken", hint="wait for old processes to end, or start with more workers")
+        self.rows = rows
+
+
+class Row:
+    """What one process says of itself. It also is the `Meter` its HTTP edge counts on, a call of which is one or two stores."""
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, cells: memoryview) -> None:
+        self._cells = cells
+
+    @property
+    def peer(self) -> int:
+        """The process incarnation that has this row; 0: none."""
+        return self._cells[_PEER]
+
+    @property
+    def slot(self) -> int:
+        """Its slot; 0 for the agent."""
+        return self._cells[_SLOT]
+
+    @property
+    def generation(self) -> int:
+        """Its generation."""
+        return self._cells[_GENERATION]
+
+    @property
+    def accepting(self) -> bool:
+        """True while it takes new connections."""
+        return bool(self._cells[_ACCEPTING])
+
+    @accepting.setter
+    def accepting(self, accepting: bool) -> None:
+        self._cells[_ACCEPTING] = accepting
+
+    @property
+    def heartbeat(self) -> int:
+        """Its event loop ran then (CLOCK_MONOTONIC, ns); 0: not yet."""
+        return self._cells[_HEARTBEAT]
+
+    @property
+    def busy_since(self) -> int:
+        """All threads of its pool are busy since then (CLOCK_MONOTONIC, ns); 0: not all are."""
+        return self._cells[_BUSY_SINCE]
+
+    @property
+    def requests(self) -> int:
+        """Requests begun so far."""
+        return self._cells[_REQUESTS]
+
+    @property
+    def in_flight(self) -> int:
+        """Requests begun and not finished."""
+        return self._cells[_IN_FLIGHT]
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._cells[_CONNECTIONS]
+
+    @property
+    def rss(self) -> int:
+        """Resident memory in bytes, as of the last heartbeat."""
+        return self._cells[_RSS]
+
+    @property
+    def cpu(self) -> int:
+        """CPU time in ns, as of the last heartbeat."""
+        return self._cells[_CPU]
+
+    def beat(self, now: int, *, rss: int, cpu: int) -> None:
+        """Say that the event loop runs, at `now` (CLOCK_MONOTONIC, ns)."""
+        cells = self._cells
+        cells[_RSS] = rss
+        cells[_CPU] = cpu
+        cells[_HEARTBEAT] = now
+
+    def request_started(self) -> None:
+        """Count a request."""
+        cells = self._cells
+        cells[_REQUESTS] += 1
+        cells[_IN_FLIGHT] += 1
+
+    def request_finished(self) -> None:
+        """Count its end."""
+        self._cells[_IN_FLIGHT] -= 1
+
+    def connection_opened(self) -> None:
+        """Count a connection."""
+        self._cells[_CONNECTIONS] += 1
+
+    def connection_closed(self) -> None:
+        """Count its end."""
+        self._cells[_CONNECTIONS] -= 1
+
+    def threads_all_busy(self, busy: bool) -> None:
+        """Note since when every thread is busy, or that one is not."""
+        if not busy:
+            self._cells[_BUSY_SINCE] = 0
+        elif not self._cells[_BUSY_SINCE]:
+            self._cells[_BUSY_SINCE] = time.monotonic_ns()
+
+
+class Scoreboard:
+    """The rows. The master makes it, claims a row for each process before it starts, and frees it after it was reaped."""
+
+    def __init__(self, fd: int, rows: int) -> None:
+        self.fd = fd
+        self.rows = rows
+        self._memory = mmap.mmap(fd, (rows + 1) * _ROW_BYTES)
+        self._cells = memoryview(self._memory).cast("q")
+        # The first cell behind the rows says how many were ever claimed, so that nobody looks through hundreds that never were.
+        self._claimed = rows * FIELDS
+
+    @classmethod
+    def create(cls, rows: int) -> Scoreboard:
+        """Make shared memory of that many rows. It has no name; it is found through its descriptor, which `fd` is."""
+        fd = _anonymous_file((rows + 1) * _ROW_BYTES)
+        try:
+            return cls(fd, rows)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def open(cls, fd: int, rows: int) -> Scoreboard:
+        """Map the one behind a descriptor that was handed over; the descriptor belongs to the result."""
+        return cls(fd, rows)
+
+    def close(self) -> None:
+        """Close the descriptor, and unmap the memory unless rows of it are still held."""
+        self._cells.release()
+        with suppress(BufferError):
+            self._memory.close()
+        os.close(self.fd)
+
+    def row(self, index: int) -> Row:
+        """Return a view of one row."""
+        if not 0 <= index < self.rows:
+            raise IndexError(f"no row {index} among {self.rows}")
+        return Row(self._slice(index))
+
+    def taken(self) -> Iterator[tuple[int, Row]]:
+        """Go through the rows that have a process."""
+        for index in range(self._cells[self._claimed]):
+            if self._cells[index * FIELDS + _PEER]:
+                yield index, self.row(index)
+
+    def claim(self, *, peer: int, slot: int = 0, generation: int = 0) -> int:
+        """Give a free row, all zero, to a process (`peer` > 0); return its index."""
+        for index in range(self.rows):
+            cells = self._slice(index)
+            if not cells[_PEER]:
+                cells[:] = memoryview(bytes(_ROW_BYTES)).cast("q")
+                cells[_SLOT] = slot
+                cells[_GENERATION] = generation
+                cells[_PEER] = peer
+                self._cells[self._claimed] = max(self._cells[self._claimed], index + 1)
+                return index
+        raise ScoreboardFullError(self.rows)
+
+    def free(self, index: int) -> None:
+        """Take a row back from a process that is gone."""
+        self._slice(index)[:] = memoryview(bytes(_ROW_BYTES)).cast("q")
+
+    def connections_elsewhere(self, index: int, now: int) -> list[int]:
+        """List the open connections of each other process that accepts and whose heartbeat is fresh at `now`."""
+        cells = self._cells
+        return [
+            cells[base + _CONNECTIONS]
+            for base in range(0, cells[self._claimed] * FIELDS, FIELDS)
+            if cells[base + _ACCEPTING] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
+        ]
+
+    def _slice(self, index: int) -> memoryview:
+        return self._cells[index * FIELDS : (index + 1) * FIELDS]
+
+
+class AcceptPause:
+    """Asked by one worker before each accept: for how many seconds to leave the connection to another worker (0.0: take it).
+
+    It steps back once. If the connection still waits afterwards nobody else could take it, perhaps because the least loaded worker hangs,
+    so this one does; at worst an overloaded worker accepts one connection each `PAUSE`.
+    """
+
+    def __init__(self, scoreboard: Scoreboard, index: int) -> None:
+        self._scoreboard = scoreboard
+        self._index = index
+        self._row = scoreboard.row(index)
+        self._until = 0
+
+    def __call__(self) -> float:
+        """Return how long to step back."""
+        own = self._row.connections
+        if own <= SLACK:
+            return 0.0
+        now = time.monotonic_ns()
+        if now < self._until:
+            self._until = 0
+            return 0.0
+        seconds = pause(own, self._scoreboard.connections_elsewhere(self._index, now))
+        # Twice as long: a loop that is late to look again has stepped back long enough all the same.
+        self._until = now + int(seconds * 2e9)
+        return seconds
+
+
+def _anonymous_file(size: int) -> int:
+    """Return a descriptor of `size` bytes of shared memory without a name. On Linux nobody can shrink it, which would be SIGBUS for all."""
+    if sys.platform == "linux":
+        import fcntl  # noqa: PLC0415
+
+        fd = os.memfd_create("tamago-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(fd, size)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        return fd
+    import tempfile  # noqa: PLC0415
+
+    fd, path = tempfile.mkstemp(prefix="tamago-scoreboard-")
+    os.unlink(path)
+    os.ftruncate(fd, size)
+    return fd

@@ -1,0 +1,358 @@
+"""The master's hands: turns the supervisor's commands into system calls, and what children and kernel say into events.
+
+It decides nothing. What it cannot do (the kernel refuses to fork) it reports as an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from tamago.cluster import events, linux
+from tamago.cluster.processes import ProcessTable
+from tamago.cluster.relay import Relay
+from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
+from tamago.cluster.settings import Settings
+from tamago.cluster.sockets import Listener
+from tamago.cluster.trace import Trace
+from tamago.ipc.control_messages import (
+    PROTOCOL_VERSION,
+    Boot,
+    Booted,
+    Drain,
+    Failed,
+    Fork,
+    Forked,
+    FromChild,
+    Hello,
+    Imported,
+    Peers,
+    Ready,
+    Reopen,
+    ToChild,
+    Watch,
+)
+from tamago.ipc.master_channel import MasterChannel
+from tamago.types import Role, TargetSpec
+
+_log = logging.getLogger("tamago")
+
+NEST_MODULE = "tamago.cluster.nest"
+CHILD_MODULE = "tamago.cluster.child"
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """What the shell keeps of one process. `row` is -1 for a nest; `nest` the peer it was asked of, until it is there."""
+
+    peer: int
+    role: Role
+    slot: int
+    generation: int
+    channel: MasterChannel
+    row: int = -1
+    pid: int = 0
+    asked_of: int = 0
+    failure_told: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Outfit:
+    """What children are started with. A reload replaces settings and target; the rest stays."""
+
+    settings: Settings
+    target: TargetSpec
+    listeners: Sequence[Listener]
+    title: str
+    master_pid: int
+    run_as: tuple[int, int] | None
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Shell:
+    """Carries out commands; `emit(event)` takes what happens."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, outfit: Outfit, *, emit: Callable[[events.Event], None], trace: Trace, owns_process: bool
+    ) -> None:
+        self.next_outfit = outfit
+        self._outfits: dict[int, Outfit] = {}
+        self.members: dict[int, Member] = {}
+        self._loop = loop
+        self._emit = emit
+        self._trace = trace
+        self._listening = True
+        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16))
+        self.table = ProcessTable(loop, on_exit=self._exited, owns_process=owns_process)
+        self.relay = Relay(
+            on_control=self._said, on_hostile=self._hostile, on_closed=self._lost_channel, agent=not outfit.settings.no_agent
+        )
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start_nest(self, command: events.StartNest) -> None:
+        """Start a nest; with preloading off it only watches. A generation keeps what it was first started with."""
+        outfit = self._outfits.setdefault(command.generation, self.next_outfit)
+        watching = () if outfit.settings.preload else ("watch",)
+        self._start(command.process, Role.NEST, 0, command.generation, NEST_MODULE, *watching)
+
+    def fork(self, command: events.Fork) -> None:
+        """Have the nest fork a process, or start it ourselves where it cannot."""
+        if command.mode is events.StartMode.SPAWN:
+            self._start(command.process, command.role, command.slot, command.generation, CHILD_MODULE)
+            return
+        try:
+            member, theirs = self._new_member(command.process, command.role, command.slot, command.generation)
+        except (OSError, ScoreboardFullError) as error:
+            self._emit(events.ForkFailed(process=command.process, reason=str(error)))
+            return
+        nest = self.members[command.nest]
+        member.asked_of = nest.peer
+        self.table.forks_pending += 1
+        with theirs:
+            nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
+
+    def _start(self, peer: int, role: Role, slot: int, generation: int, module: str, *arguments: str) -> None:  # noqa: PLR0913
+        try:
+            member, theirs = self._new_member(peer, role, slot, generation)
+        except (OSError, ScoreboardFullError) as error:
+            self._emit(events.ForkFailed(process=peer, reason=str(error)))
+            return
+        try:
+            with theirs:
+                member.pid = self.table.start(peer, module, theirs.fileno(), *arguments)
+        except OSError as error:
+            self._drop(member)
+            self._emit(events.ForkFailed(process=peer, reason=str(error)))
+            return
+        member.channel.send(self._boot(member), self._descriptors(member))
+        self._born(member)
+
+    def _born(self, member: Member) -> None:
+        self.relay.set_pid(member.peer, member.pid)
+        self._trace.meet(member.peer, role=member.role, slot=member.slot, generation=member.generation, pid=member.pid)
+        self._emit(events.ProcessForked(process=member.peer, pid=member.pid))
+
+    def activate(self, peer: int) -> None:
+        """Give a process its seat's messages."""
+        self.relay.activate(peer)
+
+    def tell_ready(self, peer: int) -> None:
+        self._send(peer, Ready())
+
+    def drain(self, peer: int, *, closing: bool) -> None:
+        """Ask a process to finish. Its seat's messages wait for the next one from here on; what it was sent before it still reads."""
+        self.relay.deactivate(peer)
+        self._send(peer, Drain(closing=closing))
+
+    def terminate(self, peer: int) -> None:
+        self.relay.deactivate(peer)
+        self.table.send(peer, signal.SIGTERM)
+
+    def dump_stacks(self, peer: int) -> None:
+        self.table.send(peer, linux.DUMP_SIGNAL)
+
+    def kill(self, peer: int) -> None:
+        self.relay.deactivate(peer)
+        self.table.kill(peer)
+
+    def set_slots(self, count: int) -> None:
+        self.relay.set_slots(count)
+
+    def close_listeners(self) -> None:
+        """Close our copies of the sockets. As long as a draining worker has its own, who is in the queue is still answered."""
+        if self._listening:
+            self._listening = False
+            for listener in self.next_outfit.listeners:
+                listener.close()
+
+    def publish_peers(self, active: Sequence[int]) -> None:
+        """Tell every child who is up."""
+        known = [self.members[peer] for peer in active if peer in self.members]
+        message = Peers(peers=[(member.role.value, member.slot, member.generation, member.pid, member.peer) for member in known])
+        for member in self.members.values():
+            if member.role is not Role.NEST and member.pid:
+                member.channel.send(message)
+
+    def reopen_logs(self) -> None:
+        """Have every child reopen its log files."""
+        for member in self.members.values():
+            if member.pid:
+                member.channel.send(Reopen())
+
+    def move_empty_slots(self, empty: set[int]) -> None:
+        """Sticky: let neighbours serve the clients of slots (from 1) that stay empty."""
+        from tamago.cluster.sticky import neighbours
+
+        for listener in self.next_outfit.listeners:
+            if listener.sticky and self._listening:
+                listener.move(neighbours(len(listener.sockets), {slot - 1 for slot in empty}))
+
+    def close(self) -> None:
+        """Let go of everything; all children are gone."""
+        self.close_listeners()
+        for member in list(self.members.values()):
+            self._drop(member)
+        self.relay.close()
+        self.board.close()
+
+    # ── what children are given ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _new_member(self, peer: int, role: Role, slot: int, generation: int) -> tuple[Member, socket.socket]:
+        row = -1 if role is Role.NEST else self.board.claim(peer=peer, slot=slot, generation=generation)
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            if row >= 0:
+                self.board.free(row)
+            raise
+        channel = MasterChannel(ours, loop=self._loop)
+        member = Member(peer=peer, role=role, slot=slot, generation=generation, channel=channel, row=row)
+        self.members[peer] = member
+        self.relay.attach(peer, role=role, slot=slot, generation=generation, pid=0, channel=channel)
+        return member, theirs
+
+    def _boot(self, member: Member) -> Boot:
+        outfit = self._outfits[member.generation]
+        settings = outfit.settings
+        return Boot(
+            role=member.role.value,
+            slot=member.slot,
+            generation=member.generation,
+            peer=member.peer,
+            master_pid=outfit.master_pid,
+            title=outfit.title,
+            env=settings.env,
+            target=asdict(outfit.target),
+            options=asdict(settings.server_options()),
+            row=member.row,
+            rows=self.board.rows,
+            listeners=len(self._listener_fds(member)),
+            stop_timeout=settings.stop_timeout,
+            log_level=settings.log_level.upper(),
+            stdout=outfit.stdout,
+            stderr=outfit.stderr,
+            run_as=outfit.run_as,
+        )
+
+    def _descriptors(self, member: Member) -> list[int]:
+        return [] if member.role is Role.NEST else [self.board.fd, *self._listener_fds(member)]
+
+    def _listener_fds(self, member: Member) -> list[int]:
+        if member.role is not Role.WORKER:
+            return []
+        return [listener.for_slot(member.slot).fileno() for listener in self.next_outfit.listeners]
+
+    def _send(self, peer: int, message: ToChild) -> None:
+        self.members[peer].channel.send(message)
+
+    def _note(self, kind: str, peer: int, **fields: object) -> None:
+        self._trace.note(kind, now=time.monotonic(), wall=time.time(), peer=peer, **fields)
+
+    # ── what children say ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _said(self, peer: int, message: FromChild) -> None:
+        member = self.members.get(peer)
+        if member is None:
+            return
+        match message:
+            case Hello(version=version):
+                self._greeted(member, version)
+            case Imported():
+                self._imported(member, message)
+            case Forked(peer=child, pid=pid, error=error) if member.role is Role.NEST:
+                self._forked(member, child, pid, error)
+            case Booted(phases=phases):
+                self._note("booted", peer, phases=phases)
+                self._emit(events.ProcessBooted(process=peer))
+            case Failed():
+                failure = events.Failure(problem=message.problem, hint=message.hint, detail=message.detail)
+                self._emit(events.ProcessFailed(process=peer, failure=failure))
+            case _:
+                self._hostile(peer, f"a {member.role.value} does not say {type(message).__name__}")
+
+    def _greeted(self, member: Member, version: int) -> None:
+        if version != PROTOCOL_VERSION:
+            problem = f"{member.role.value} speaks protocol version {version}, the master {PROTOCOL_VERSION}"
+            hint = "tamago was upgraded under a running master: stop and start it"
+            self._emit(events.ProcessFailed(process=member.peer, failure=events.Failure(problem=problem, hint=hint)))
+            self._emit(events.ProcessMisbehaved(process=member.peer, reason=problem))
+            return
+        self._note("hello", member.peer)
+        if member.role is Role.NEST and not self._outfits[member.generation].settings.preload:
+            self._watch_everybody(member)
+            self._emit(events.NestImported(process=member.peer, mode=events.StartMode.SPAWN))
+
+    def _imported(self, nest: Member, message: Imported) -> None:
+        if nest.role is not Role.NEST or message.mode not in {"fork", "spawn"}:
+            self._hostile(nest.peer, "only a nest imports")
+            return
+        self._note("imported", nest.peer, seconds=message.seconds, threads=message.threads)
+        if message.threads:
+            names = ", ".join(message.threads)
+            _log.warning("the application started threads while it was imported (%s): a fork would lose them", names)
+            _log.warning("so each process imports it anew; start them in a start-up hook to get fast starts and shared memory back")
+            # It became a nest that only watches, by exec, and has forgotten who it is.
+            nest.channel.send(self._boot(nest))
+        for description in message.sockets:
+            _log.warning("the application opened a connection while it was imported (%s): every process shares it", description)
+            _log.warning("open it in a start-up hook instead, so that each process has its own")
+        self._watch_everybody(nest)
+        self._emit(events.NestImported(process=nest.peer, mode=events.StartMode(message.mode)))
+
+    def _watch_everybody(self, nest: Member) -> None:
+        """Make a new nest the undertaker of those its generation's former nest, or we ourselves, started."""
+        for member in self.members.values():
+            if member.role is not Role.NEST and member.pid and member.generation == nest.generation:
+                self._have_watched(nest, member)
+
+    def _have_watched(self, nest: Member, member: Member) -> None:
+        if member.peer in self.table and (pidfd := self.table.pidfd_of(member.peer)) >= 0:
+            nest.channel.send(Watch(pid=member.pid), [pidfd])
+
+    def _forked(self, nest: Member, peer: int, pid: int, error: str) -> None:
+        member = self.members.get(peer)
+        if member is None or member.asked_of != nest.peer:
+            self._hostile(nest.peer, "it names a fork nobody asked for")
+            return
+        member.asked_of = 0
+        self.table.forks_pending -= 1
+        if not pid:
+            self._drop(member)
+            self._emit(events.ForkFailed(process=peer, reason=error))
+            return
+        member.pid = pid
+        self.table.adopt(peer, pid)
+        self._born(member)
+
+    def _hostile(self, peer: int, reason: str) -> None:
+        _log.error("peer %d: %s", peer, reason)
+        self._emit(events.ProcessMisbehaved(process=peer, reason=reason))
+
+    def _lost_channel(self, peer: int) -> None:
+        self._emit(events.ChannelLost(process=peer))
+
+    # ── who is gone ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _exited(self, peer: int, status: int) -> None:
+        member = self.members[peer]
+        # Parting reads what it said before it died, which may be the reason.
+        self._drop(member)
+        if member.role is Role.NEST:
+            for other in [other for other in self.members.values() if other.asked_of == peer]:
+                self.table.forks_pending -= 1
+                self._drop(other)
+                self._emit(events.ForkFailed(process=other.peer, reason="its nest died", nest_lost=True))
+        self._emit(events.ProcessExited(process=peer, status=status))
+
+    def _drop(self, member: Member) -> None:
+        self.relay.detach(member.peer)
+        if member.row >= 0:
+            self.board.free(member.row)
+        self.members.pop(member.peer, None)

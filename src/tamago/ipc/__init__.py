@@ -1,0 +1,1 @@
+"""How processes talk: frames, channels and the messenger."""

@@ -1,0 +1,1 @@
+"""A worker's HTTP edge. Knows no processes and no framework."""

@@ -1,0 +1,134 @@
+"""ASGI 3 over an exchange: the scope, `receive` and `send` of one HTTP request, to the letter of the specification.
+
+Spec version 2.3 on purpose: from 2.4 on frameworks stop listening for `http.disconnect` while they stream and learn of it only from
+their next `send`, so that a stream waiting for its next event would never end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from tamago.server.exchange import Exchange, ResponseError
+from tamago.server.forwarded import TrustedProxies
+from tamago.server.request_body import RequestBody
+from tamago.server.request_head import split_target
+
+if TYPE_CHECKING:
+    from tamago.server.http1 import Connection
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class AsgiHost:
+    """An ASGI application with what it is told in every request. Calling it makes the exchange for one."""
+
+    def __init__(self, app: AsgiApp, *, root_path: str = "", trusted_proxies: TrustedProxies | None = None) -> None:
+        self.app = app
+        self.root_path = root_path.rstrip("/")
+        self.trusted_proxies = trusted_proxies or TrustedProxies(())
+        self.state: dict[str, Any] = {}  # what the lifespan put there; each request gets a copy
+
+    def __call__(  # noqa: PLR0913 - see Exchange
+        self,
+        connection: Connection,
+        method: str,
+        target: bytes,
+        fields: list[tuple[bytes, bytes]],
+        version: str,
+        keep_alive: bool,
+        body: RequestBody | None,
+    ) -> AsgiExchange:
+        exchange = AsgiExchange(connection, method, target, fields, version, keep_alive, body)
+        exchange.host = self
+        return exchange
+
+    def scope(self, exchange: Exchange) -> Scope:
+        """Return the connection scope of a request."""
+        target = exchange.target
+        if target[:1] == b"/" and b"#" not in target:
+            raw_path, _, query = target.partition(b"?")
+        else:
+            raw_path, query = split_target(target)
+        path = raw_path.decode("latin-1")
+        if "%" in path:
+            path = unquote(path)
+        root_path = self.root_path
+        connection = exchange.connection
+        client, scheme = connection.client, connection.scheme
+        if self.trusted_proxies and self.trusted_proxies.trusts(client[0] if client else None):
+            host = self.trusted_proxies.client(exchange.fields)
+            client = (host, 0) if host else client
+            scheme = self.trusted_proxies.scheme(exchange.fields) or scheme
+        return {
+            "type": "http",
+            "asgi": ASGI.copy(),
+            "http_version": exchange.version,
+            "method": exchange.method,
+            "scheme": scheme,
+            "path": root_path + path if root_path else path,
+            "raw_path": root_path.encode() + raw_path if root_path else raw_path,
+            "query_string": query,
+            "root_path": root_path,
+            "headers": exchange.fields,
+            "client": client,
+            "server": connection.peer,
+            "state": self.state.copy(),
+            "extensions": {},
+        }
+
+
+class AsgiExchange(Exchange):
+    """One request answered by an ASGI application."""
+
+    host: AsgiHost
+    _delivered = False  # the application has the whole request
+
+    def handle(self) -> Awaitable[object]:
+        """Call the application."""
+        host = self.host
+        return host.app(host.scope(self), self.receive, self.send)
+
+    async def receive(self) -> Message:
+        """Return the next piece of the request; once it is whole, wait until the client or the answer is gone."""
+        body = self.body
+        while not self._delivered:
+            if self.gone:
+                return {"type": "http.disconnect"}
+            if body is None:
+                self._delivered = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if body.size or body.complete:
+                data = body.take()
+                self._delivered = body.complete
+                self.connection.body_was_read()
+                return {"type": "http.request", "body": data, "more_body": not body.complete}
+            if self.done:
+                return {"type": "http.disconnect"}
+            await self.wait_for_input()
+        while not (self.gone or self.done or self.hung_up):
+            await self.wait_for_input()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take a piece of the answer."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            self.write(message.get("body", b""), more=message.get("more_body", False))
+            if self.gone:
+                # Not an error in this version of the specification. A stream without any other `await` must not block the worker.
+                await asyncio.sleep(0)
+            elif self.connection.write_paused:
+                await self.drain()
+        elif kind == "http.response.start":
+            self.start(message["status"], message.get("headers", ()))
+        else:
+            raise ResponseError(f"an HTTP application cannot send {kind!r}")

@@ -1,0 +1,163 @@
+"""All connections of one worker: their clock, their number, and how they end.
+
+Owns one timer for all timeouts, and the drain. Knows neither what answers a request nor where connections come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Callable
+
+from tamago.server import refusal as refusals
+from tamago.server.exchange import Exchange
+from tamago.server.http1 import _SLICE, Connection
+from tamago.server.refusal import Refusal
+from tamago.server.status import date_field
+from tamago.types import Meter, ServerOptions
+
+logger = logging.getLogger("tamago.server")
+access_logger = logging.getLogger("tamago.access")
+
+MakeExchange = Callable[..., Exchange]
+
+
+class HttpServer:
+    """The connections of one worker. `exchange` makes an Exchange for each request: it decides what answers."""
+
+    def __init__(self, *, options: ServerOptions, meter: Meter, exchange: MakeExchange, loop: asyncio.AbstractEventLoop) -> None:
+        self.options = options
+        self.exchange = exchange
+        self.loop = loop
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self.running: set[Exchange] = set()  # requests whose task lives; also keeps the tasks from being collected
+        self.now = loop.time()  # as of the last sweep: exact enough for timeouts, and free
+        self.date = date_field(time.time())
+        # A head this much shorter than the limit is surely within it, whatever slice it ended in.
+        self.head_slack = options.limit_header_bytes - _SLICE
+        self._meter = meter
+        self._context = contextvars.copy_context()
+        self._pending = 0  # accepted, and not yet connected to a protocol
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_interval = min(1.0, min(options.header_timeout, options.body_timeout, options.keep_alive) / 4)
+        self._empty: asyncio.Future[None] | None = None
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is there."""
+        self.connections.add(connection)
+        self._meter.connection_opened()
+        if self._sweep_timer is None:
+            self._sweep()
+        if self.draining:
+            self.close_soon(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self._meter.connection_closed()
+        if self.draining:
+            self._check_empty()
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def launch(self, exchange: Exchange) -> Refusal | None:
+        """Start the request's task in a context of its own, or say why not."""
+        limit = self.options.limit_in_flight
+        if limit and len(self.running) >= limit:
+            return refusals.OVERLOADED
+        self.running.add(exchange)
+        self._meter.request_started()
+        # Made directly and with a name: `create_task` would format one for each request. The context is given because the caller may be
+        # the task of the request before this one.
+        exchange.task = asyncio.Task(exchange.run(), loop=self.loop, name="request", context=self._context.copy())
+        return None
+
+    def finished(self, exchange: Exchange) -> None:
+        """The request's task ends."""
+        self.running.discard(exchange)
+        self._meter.request_finished()
+        if self.options.access_log:
+            connection = exchange.connection
+            access_logger.info(
+                '%s "%s %s HTTP/%s" %d',
+                connection.client[0] if connection.client else "-",
+                exchange.method,
+                exchange.target.decode("latin-1"),
+                exchange.version,
+                exchange.status,
+            )
+        if self.draining:
+            self._check_empty()
+
+    def offer_upgrade(self, connection: Connection, exchange: Exchange, protocol: bytes) -> None:
+        """A request would like to switch to another protocol."""
+
+    def upgrade(self, connection: Connection, rest: bytes) -> bool:
+        """The head that asks for another protocol is parsed; True when it was taken over with the bytes that followed it."""
+        del connection, rest
+        return False
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _sweep(self) -> None:
+        """Look for what is overdue. One timer serves all connections, and none runs while there is no connection."""
+        if not self.connections:
+            self._sweep_timer = None
+            return
+        self.now = now = self.loop.time()
+        self.date = date_field(time.time())
+        for connection in list(self.connections):
+            if connection.write_paused or connection.closing:
+                self._check_stall(connection, now)
+            if now >= connection.deadline:
+                connection.expire()
+        self._sweep_timer = self.loop.call_later(self._sweep_interval, self._sweep)
+
+    def _check_stall(self, connection: Connection, now: float) -> None:
+        """A client that reads nothing for a whole body timeout is not coming back."""
+        unsent = connection.transport.get_write_buffer_size()
+        size, since = connection.stall
+        if unsent != size:
+            connection.stall = (unsent, now)
+        elif now - since > self.options.body_timeout:
+            connection.cut()
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def drain(self) -> None:
+        """Answer what is in flight or still arrives with `Connection: close`, close what stays idle; return when nothing is left."""
+        self.draining = True
+        self._empty = self.loop.create_future()
+        for connection in self.connections:
+            self.close_soon(connection)
+        self._check_empty()
+        await self._empty
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+
+    def close_soon(self, connection: Connection) -> None:
+        """Close the connection after the linger, unless a request comes in the meantime.
+
+        The linger is what makes a swap of workers lossless: the client's next request may be on its way already.
+        """
+        self.loop.call_later(self.options.linger, self._close_if_idle, connection, connection.epoch)
+
+    def _close_if_idle(self, connection: Connection, epoch: int) -> None:
+        if not connection.close_if_idle(epoch):
+            self.close_soon(connection)
+
+    def pending(self, change: int) -> None:
+        """Count sockets that are accepted and about to become connections."""
+        self._pending += change
+        if self.draining:
+            self._check_empty()
+
+    def _check_empty(self) -> None:
+        if self._empty is not None and not (self.connections or self.running or self._pending) and not self._empty.done():
+            self._empty.set_result(None)

@@ -1,0 +1,34 @@
+"""Shows a traceback as the user needs it: from the first line of their code on, without our frames and the import machinery's."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+
+_OURS = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+def user_traceback(error: BaseException) -> str:
+    """Format `error` and what caused it, trimmed to the user's frames. An error of ours keeps all of its frames."""
+    formatted = traceback.TracebackException.from_exception(error, compact=True)
+    _trim(formatted)
+    return "".join(formatted.format()).rstrip()
+
+
+def _trim(error: traceback.TracebackException) -> None:
+    kept = [frame for frame in error.stack if not _is_machinery(frame.filename)]
+    if kept:
+        error.stack = traceback.StackSummary.from_list(kept)
+    else:
+        # Raised before any user's line ran: a file that doesn't compile needs no frames, its own lines say where it is.
+        last = error.stack[-1].filename if error.stack else ""
+        if not last.startswith(_OURS):
+            error.stack = traceback.StackSummary.from_list([])
+    for other in (error.__cause__, error.__context__, *(error.exceptions or ())):
+        if other is not None:
+            _trim(other)
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith((_OURS, "<frozen importlib", "<frozen runpy")) or filename.endswith(f"{os.sep}importlib{os.sep}__init__.py")

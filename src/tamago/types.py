@@ -1,0 +1,206 @@
+"""The vocabulary the two halves share: who a process is, where a message goes, and what a target must offer.
+
+The cluster half knows how to run processes; the server and framework half knows how to serve. They meet here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+Json = Any
+"""What travels in a message: None, bool, int, float, str, bytes, and lists and string-keyed dicts of these (msgpack without extensions)."""
+
+
+class Role(Enum):
+    """What a process is for."""
+
+    MASTER = "master"
+    NEST = "nest"
+    AGENT = "agent"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this process is.
+
+    `slot` is 1..N in a worker and 0 elsewhere; `generation` counts from 1 and grows with each reload; `pid` is the process id.
+    Outside a cluster: role WORKER, slot 1, generation 1, title "" (`in_cluster` is False).
+    """
+
+    role: Role
+    slot: int
+    generation: int
+    title: str
+    pid: int
+    env: str = "prod"
+    in_cluster: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The worker that sits in slot `number` now, whichever process that is."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pid:
+    """The agent or worker with this process id; a message to it fails once that process is gone."""
+
+    number: int
+
+
+class Group(Enum):
+    """Receivers that are not one named process."""
+
+    AGENT = "agent"
+    APP = "app"
+    ALL = "all"
+    RANDOM = "random"
+
+
+Address = Slot | Pid | Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One live process as `messenger.peers` shows it."""
+
+    role: Role
+    slot: int
+    generation: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """What to run: `loader` is the dotted name `module:attribute` of a `Target` factory; the rest is for that loader.
+
+    `app` and `agent` are `module:attribute` of the hosted application and its agent; `interface` is "auto", "asgi", "asgi-factory" or "wsgi".
+    `directory` is put first on `sys.path` and is the working directory.
+    """
+
+    loader: str
+    directory: str
+    app: str | None = None
+    agent: str | None = None
+    interface: str = "auto"
+    framework: str | None = None
+
+
+class Meter(Protocol):
+    """Where a worker's HTTP edge counts what it does; the cluster reads the figures from another process."""
+
+    def request_started(self) -> None: ...
+    def request_finished(self) -> None: ...
+    def connection_opened(self) -> None: ...
+    def connection_closed(self) -> None: ...
+    def threads_all_busy(self, busy: bool) -> None:
+        """Say that every thread of the pool is (or no longer is) busy, for hang detection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What the HTTP edge needs to know; each has a setting of the same name, where units and defaults are documented."""
+
+    limit_request_line: int = 8 * 1024
+    limit_header_bytes: int = 64 * 1024
+    limit_header_count: int = 100
+    limit_body: int = 0  # 0: no limit
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    keep_alive: float = 75.0
+    limit_in_flight: int = 0  # 0: no limit; else 503 with Retry-After
+    limit_pipeline: int = 16
+    linger: float = 0.25
+    root_path: str = ""
+    access_log: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    threads: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerContext:
+    """What the cluster gives a worker's target.
+
+    `accept_pause()` is asked before each accept and returns for how many seconds this worker should step back (0.0: accept now).
+    """
+
+    identity: Identity
+    options: ServerOptions
+    meter: Meter
+    accept_pause: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentContext:
+    """What the cluster gives an agent's target.
+
+    `failed(error)` says that the agent cannot go on, after it started: the process ends and is replaced.
+    """
+
+    identity: Identity
+    failed: Callable[[BaseException], None]
+
+
+class WorkerRuntime(Protocol):
+    """One worker's life, called in this order. Anything raised by `start` fails the boot, with its traceback."""
+
+    async def start(self) -> None:
+        """Boot: run the application's start-up (ASGI lifespan, `did_load`, `will_ready`). No request is served yet."""
+
+    async def serve(self, listeners: Sequence[socket.socket]) -> None:
+        """Begin to accept from these bound, listening, non-blocking sockets; return once accepting."""
+
+    async def ready(self) -> None:
+        """The whole cluster serves (`server_did_ready`). Called once."""
+
+    async def drain(self, *, closing: bool) -> None:
+        """Stop accepting, finish what is in flight (two stages, see DESIGN), return when no connection is left.
+
+        `closing` is True when the whole cluster stops: first take everything that waits in the accept queue, then close the listeners.
+        The cluster puts a deadline on the process from outside.
+        """
+
+    async def stop(self) -> None:
+        """Run the application's shutdown (ASGI lifespan shutdown, `before_close`)."""
+
+
+class AgentRuntime(Protocol):
+    """The agent's life, in this order."""
+
+    async def start(self) -> None:
+        """Boot (`did_load`, `will_ready`); workers boot after it. In a reload the old agent may still be active."""
+
+    async def ready(self) -> None:
+        """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    async def stop(self) -> None:
+        """Finish (`before_close`)."""
+
+
+class Target(Protocol):
+    """What runs inside agent and workers. Made and loaded once, in the nest (or in each process when spawned)."""
+
+    def load(self) -> None:
+        """Import everything. Runs without an event loop. Anything raised fails the boot, with its traceback."""
+
+    def worker(self, context: WorkerContext) -> WorkerRuntime: ...
+
+    def agent(self, context: AgentContext) -> AgentRuntime: ...
+
+    def before_fork(self) -> None:
+        """Called in the nest before each fork (hosted apps: `tamago.hooks.before_fork` callbacks)."""
+
+    def after_fork(self) -> None:
+        """Called in each child first thing after the fork."""
+
+
+TargetFactory = Callable[[TargetSpec], Target]

@@ -1,0 +1,215 @@
+"""Runs the installed `tamago` in real processes and proves in the end that nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.process import proc
+from tests.process.http_client import Answer, Connection, Place, get
+from tests.process.site import TAMAGO, Site
+from tests.process.transcript import Transcript
+
+# The one place that knows how the log says these things.
+READY = r"\bready\b.*?(?P<address>https?://\S+|unix:\S+)"
+_ADDRESS = re.compile(r"https?://\[?(?P<host>[^\]/]+?)\]?:(?P<port>\d+)/?$")
+_PATIENCE = 20.0
+
+
+class Cluster:
+    """One `tamago start` in the foreground. Its output and that of all its processes is one pipe."""
+
+    def __init__(self, site: Site, process: subprocess.Popen[bytes], title: str) -> None:
+        assert process.stdout is not None
+        self.site = site
+        self.title = title
+        self.process = process
+        self.output = Transcript(process.stdout)
+        self.places: list[Place] = []
+        self.may_leave_sockets = False
+        self.checked = False
+
+    @property
+    def pid(self) -> int:
+        """The master's."""
+        return self.process.pid
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wait_ready(self) -> Cluster:
+        """Block until the log says that every worker serves, and learn where."""
+        self.output.expect(READY)
+        self.places = [place_of(match["address"].rstrip(",.")) for match in self.output.found(r"(?P<address>https?://[^\s,]+|unix:[^\s,]+)")]
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM, then wait for everything; return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Block until the master exited and nobody holds its output any more; return the exit code."""
+        code = self.process.wait()
+        self.output.wait_end()
+        return code
+
+    def kill_master(self) -> None:
+        """SIGKILL the master and reap it. Its control socket cannot but stay behind."""
+        self.may_leave_sockets = True
+        self.process.kill()
+        self.process.wait()
+
+    def finish(self) -> None:
+        """At the end of a test: stop what still runs, which must succeed, and check that nothing is left."""
+        if self.checked:
+            return
+        self.checked = True
+        try:
+            if self.process.poll() is None:
+                self.signal(signal.SIGTERM)
+                assert self.process.wait(_PATIENCE) == 0, f"the stop at the end of the test failed:\n{self.output.text}"
+            assert self.output.wait_end(_PATIENCE), f"still there after the master: {self.holders()}\n{self.output.text}"
+            self.assert_nothing_left()
+        except BaseException:
+            self.destroy()
+            raise
+
+    def destroy(self) -> None:
+        """Kill whatever is left of a test that failed."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for holder in self.holders():
+            proc.end(int(holder.split()[0]))
+        self.output.wait_end(_PATIENCE)
+
+    def holders(self) -> list[str]:
+        return proc.holders_of(self.site.root, self.site.marker)
+
+    def assert_nothing_left(self) -> None:
+        """No process, no listening socket, no file that only a running cluster has."""
+        assert not (left := self.holders()), f"still there: {left}\n{self.output.text}"
+        for place in self.places:
+            assert_free(place)
+        if not self.may_leave_sockets:
+            assert not (sockets := self.site.sockets()), f"left behind: {sockets}"
+
+    # ── talking to it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def place(self) -> Place:
+        """Where it listens."""
+        return self.places[0]
+
+    @property
+    def port(self) -> int:
+        assert not isinstance(self.place, str)
+        return self.place[1]
+
+    def get(self, path: str = "/") -> Answer:
+        """One request on a fresh connection."""
+        return get(self.place, path)
+
+    def connect(self, *, timeout: float | None = None) -> Connection:
+        return Connection(self.place, timeout=timeout)
+
+    def who(self) -> dict[str, Any]:
+        """Which process answers now."""
+        answer: dict[str, Any] = self.get("/who").json()
+        return answer
+
+    def cli(self, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run another command about this cluster."""
+        return self.site.run(command, *arguments, "--title", self.title, **environment)
+
+    def status(self) -> dict[str, Any]:
+        """What `tamago status --json` says."""
+        result = self.cli("status", "--json")
+        assert result.stdout, result.stderr
+        status: dict[str, Any] = json.loads(result.stdout)
+        return status
+
+    # ── its processes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tree(self) -> dict[int, str]:
+        """The master's children by pid, as `ps` shows them, without the title in brackets: `worker 1`, `nest gen 2`."""
+        titles = {pid: proc.title_of(pid) for pid in proc.children_of(self.pid) if proc.state_of(pid) != "Z"}
+        return {pid: re.sub(rf"^tamago: | ?\[{self.title}\]", "", title) for pid, title in titles.items()}
+
+    def pids_of(self, name: str) -> list[int]:
+        """All processes of that name; two while one replaces the other."""
+        return [pid for pid, title in self.tree().items() if title == name or title.startswith(f"{name} gen")]
+
+    def pid_of(self, name: str) -> int:
+        found = self.pids_of(name)
+        assert len(found) == 1, f"{name}: {found} in {self.tree()}"
+        return found[0]
+
+    def workers(self) -> dict[int, int]:
+        """Slot → pid of all workers there are."""
+        return {int(title.split()[1]): pid for pid, title in self.tree().items() if re.fullmatch(r"worker \d+", title)}
+
+    def expect(self, pattern: str, *, count: int = 1) -> list[re.Match[str]]:
+        return self.output.expect(pattern, count=count)
+
+    def expect_ready(self, *, slot: int | None = None, role: str = "worker", count: int = 1) -> list[int]:
+        """Block until so many processes were told that the cluster serves with them; return their pids."""
+        which = r"\d+" if slot is None else str(slot)
+        return [int(match["pid"]) for match in self.expect(rf"^@ready role={role} slot={which} gen=\d+ pid=(?P<pid>\d+)", count=count)]
+
+
+def launch(
+    site: Site,
+    *arguments: str,
+    app: str | None = "main:app",
+    workers: int | None = 2,
+    port: int | None = 0,
+    title: str | None = None,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    **popen: Any,
+) -> Cluster:
+    """Start a cluster in the foreground, in a session of its own; it is not ready yet."""
+    title = title or site.title
+    command = [*prefix, str(TAMAGO), "start", "--title", title]
+    for flag, value in (("--app", app), ("--workers", workers), ("--port", port)):
+        command += [] if value is None else [flag, str(value)]
+    options = {"cwd": site.app, "stdin": subprocess.DEVNULL, "start_new_session": True, **popen}
+    process = subprocess.Popen(
+        [*command, *arguments],
+        env=site.environment(**(environment or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
+    )
+    return Cluster(site, process, title)
+
+
+def place_of(address: str) -> Place:
+    """Where to connect for an address as the log writes it."""
+    if address.startswith("unix:"):
+        return address.removeprefix("unix:")
+    match = _ADDRESS.match(address)
+    assert match, address
+    return match["host"], int(match["port"])
+
+
+def assert_free(place: Place) -> None:
+    """Nobody listens there: the kernel lets us."""
+    if isinstance(place, str):
+        assert not os.path.exists(place), f"{place} was left behind"
+        return
+    with socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET) as sock:
+        # With this, only a socket that listens is in the way, not connections of the past.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(place)
+        sock.listen()

@@ -1,0 +1,84 @@
+"""A place for one test: an application, a TAMAGO_HOME of its own, and the environment its commands run in."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+TAMAGO = Path(sys.executable).with_name("tamago")
+_APPS = Path(__file__).with_name("apps")
+_NOT_OURS = ("TAMAGO_", "PYTEST_", "COVERAGE", "LISTEN_", "NOTIFY_", "XDG_")
+_NOT_EITHER = {"PORT", "WEB_CONCURRENCY", "PYTHONPATH", "PYTHONWARNINGS"}
+
+
+class Gate:
+    """A FIFO that holds up whoever reads it until the test opens it."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        path.chmod(0o666)
+        self.path = path
+
+    def open(self) -> None:
+        """Let go of everybody who waits; blocks until somebody does."""
+        with open(self.path, "wb") as gate:
+            gate.write(b"!")
+
+
+class Site:
+    """`app` is the application's directory, `home` the TAMAGO_HOME; both are short, for the sake of Unix sockets."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.app = root / "app"
+        self.home = root / "home"
+        self.title = f"t{secrets.token_hex(3)}"
+        # Whatever comes to be below a command of this test carries it.
+        self.marker = f"TEST_MARKER={secrets.token_hex(8)}"
+        self.app.mkdir()
+        shutil.copy(_APPS / "report.py", self.app)
+
+    def use(self, app: str, *, as_: str = "main") -> None:
+        """Host the application `apps/<app>.py`."""
+        shutil.copy(_APPS / f"{app}.py", self.app / f"{as_}.py")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the application."""
+        path = self.app / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def release(self, version: str) -> None:
+        """Make the tiny application say another version from its next import on."""
+        self.write("version.txt", version)
+
+    def gate(self, name: str) -> Gate:
+        return Gate(self.app / name)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS) and name not in _NOT_EITHER}
+        name, _, value = self.marker.partition("=")
+        # No pyc: two versions of a module within one second and of one size look the same to the import system.
+        return kept | {"TAMAGO_HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.root), name: value} | more
+
+    def run(self, *arguments: str, prefix: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, which is when all who inherited its output are gone, and return what it said."""
+        return subprocess.run(
+            [*prefix, str(TAMAGO), *arguments],
+            cwd=self.app,
+            env=self.environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def sockets(self) -> list[Path]:
+        """The Unix sockets that lie in the run directory."""
+        return [path for path in self.home.rglob("*") if path.is_socket()]

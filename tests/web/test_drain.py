@@ -1,0 +1,247 @@
+"""Stopping without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tamago.server.asgi import Receive, Scope, Send
+from tamago.server.worker import AsgiWorker
+from tamago.types import ServerOptions
+from tests.web.apps import TEXT, Gate, hello, no_lifespan, path
+from tests.web.conftest import Run
+from tests.web.edge import Client, CountingMeter, Served, context, listen, request, serving
+
+
+
+
+def test_what_is_in_flight_is_finished_with_connection_close(run: Run) -> None:
+    async def main() -> None:
+        gate = Gate()
+        async with serving(gate) as served:
+            client = await served.connect()
+            await client.send(request("GET", "/slow"))
+            await gate.entered.wait()
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.wait([draining], timeout=0.05)
+            assert not draining.done()
+            gate.opened.set()
+            reply = await client.reply()
+            assert (reply.body, reply["connection"]) == (b"/slow", "close")
+            assert await client.rest() == b""
+            await draining
+
+    run(main())
+
+
+def test_a_request_that_comes_within_the_linger_is_answered(run: Run) -> None:
+    async def main() -> None:
+        async with serving(hello, linger=5.0) as served:
+            kept, fresh = await served.connect(), await served.connect()
+            await kept.get()
+            await fresh.send(b"GET / HT")  # accepted, and has not said anything whole yet
+            while len(served.edge.server.connections) < 2:
+                await asyncio.sleep(0)
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.sleep(0)
+            reply = await kept.get()
+            assert (reply.status, reply["connection"]) == (200, "close")
+            assert await kept.rest() == b""
+            await fresh.send(b"TP/1.1\r\nHost: x\r\n\r\n")
+            reply = await fresh.reply()
+            assert (reply.status, reply["connection"]) == (200, "close")
+            await draining
+
+    run(main())
+
+
+def test_idle_connections_are_closed_after_the_linger(run: Run) -> None:
+    async def main() -> None:
+        async with serving(hello, linger=0.05) as served:
+            kept, silent = await served.connect(), await served.connect()
+            await kept.get()
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            await served.edge.drain(closing=False)
+            assert loop.time() - started >= 0.04
+            assert (await kept.rest(), await silent.rest()) == (b"", b"")
+
+    run(main())
+
+
+def test_after_an_answer_begun_before_the_drain_the_connection_lingers(run: Run) -> None:
+    async def main() -> None:
+        opened = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+            if scope["path"] == "/stream":
+                await opened.wait()
+            await send({"type": "http.response.body", "body": b"b"})
+
+        async with serving(app, linger=0.2) as served:
+            client = await served.connect()
+            await client.send(request("GET", "/stream"))
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            assert b"connection" not in head
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.wait([draining], timeout=0.3)
+            opened.set()
+            assert [chunk async for chunk in client.chunks()] == [b"a", b"b"]
+            # It was not told that the connection ends, so it may ask again.
+            reply = await client.get("/again")
+            assert (reply.body, reply["connection"]) == (b"ab", "close")
+            await draining
+
+    run(main())
+
+
+def test_a_background_task_is_waited_for_after_its_connection_is_gone(run: Run) -> None:
+    async def main() -> None:
+        opened = asyncio.Event()
+        finished: list[bool] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await hello(scope, receive, send)
+            await opened.wait()
+            finished.append(True)
+
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.get()
+            await client.close()
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.wait([draining], timeout=0.1)
+            assert not draining.done()
+            opened.set()
+            await draining
+            assert finished == [True]
+
+    run(main())
+
+
+def test_closing_takes_what_waits_in_the_accept_queue_and_refuses_the_rest(run: Run) -> None:
+    async def main() -> None:
+        listener = listen()
+        address = listener.getsockname()
+        meter = CountingMeter()
+        worker = AsgiWorker(hello, context(ServerOptions(linger=0.1), meter, accept_pause=lambda: 60.0))
+        await worker.start()
+        await worker.serve([listener])
+        waiting = [Client(*await asyncio.open_connection(*address)) for _ in range(10)]
+        for client in waiting:
+            await client.send(request("GET", "/"))
+        draining = asyncio.create_task(worker.drain(closing=True))
+        replies = [await client.reply() for client in waiting]
+        assert {(reply.status, reply["connection"]) for reply in replies} == {(200, "close")}
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address)
+        await draining
+        await worker.stop()
+        for client in waiting:
+            await client.close()
+        assert (meter.requests, meter.connections) == (10, 0)
+
+    run(main())
+
+
+def test_not_closing_leaves_the_accept_queue_to_others(run: Run) -> None:
+    async def main() -> None:
+        listener = listen()
+        address = listener.getsockname()
+        others = listener.dup()
+        worker = AsgiWorker(hello, context())
+        await worker.start()
+        await worker.serve([listener])
+        await worker.drain(closing=False)
+        client = Client(*await asyncio.open_connection(*address))
+        await client.send(request("GET", "/"))
+        meter = CountingMeter()
+        neighbour = AsgiWorker(hello, context(ServerOptions(linger=0.01), meter))
+        await neighbour.start()
+        await neighbour.serve([others])
+        assert (await client.reply()).status == 200
+        await client.close()
+        await neighbour.drain(closing=True)
+
+    run(main())
+
+
+def test_swapping_workers_under_load_loses_nothing(run: Run) -> None:
+    """Ten workers replace each other on one listener while clients keep asking, on kept and on new connections."""
+
+    async def main() -> None:
+        listener = listen()
+        address = listener.getsockname()
+        failures: list[str] = []
+        served = 0
+        stopping = asyncio.Event()
+
+        async def worker() -> AsgiWorker:
+            runtime = AsgiWorker(path, context(ServerOptions(linger=0.05)))
+            await runtime.start()
+            await runtime.serve([listener.dup()])
+            return runtime
+
+        async def load(*, keep: bool) -> None:
+            nonlocal served
+            client: Client | None = None
+            while not stopping.is_set():
+                try:
+                    if client is None:
+                        client = Client(*await asyncio.open_connection(*address))
+                    reply = await client.get(f"/{served}")
+                    if reply.status != 200:
+                        failures.append(f"status {reply.status}")
+                    served += 1
+                    if not keep or reply["connection"] == "close":
+                        await client.close()
+                        client = None
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    failures.append(repr(error))
+                    client = None
+            if client is not None:
+                await client.close()
+
+        current = await worker()
+        clients = [asyncio.create_task(load(keep=n % 2 == 0)) for n in range(16)]
+        for _ in range(10):
+            successor = await worker()
+            await current.drain(closing=False)
+            await current.stop()
+            current = successor
+        stopping.set()
+        await asyncio.gather(*clients)
+        await current.drain(closing=True)
+        listener.close()
+        assert failures == []
+        assert served > 100
+
+    run(main())
+
+
+def test_no_answer_is_truncated_when_its_client_reads_slowly(run: Run) -> None:
+    async def main() -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"20000000")]})
+            await send({"type": "http.response.body", "body": b"x" * 20_000_000})
+
+        async with serving(app) as served:
+            client = await served.connect()
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(request("GET", "/"))
+            while served.meter.requests == 0 or served.meter.in_flight:
+                await asyncio.sleep(0)
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.wait([draining], timeout=0.1)
+            assert not draining.done()
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert len((await client.reply()).body) == 20_000_000
+            await draining
+
+    run(main())

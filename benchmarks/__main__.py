@@ -6,25 +6,36 @@ import argparse
 import signal
 import sys
 
-from benchmarks import idle, memory, reloading, startup, throughput
+from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput
 
-BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "idle": idle, "http": throughput}
+BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "messenger": messenger, "idle": idle, "http": throughput}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help=(installing.__doc__ or "").splitlines()[0])
+    for name, module in BENCHMARKS.items():
+        command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
+        command.add_argument("--servers", nargs="*", default=[], metavar="NAME", help="only those whose name begins with one of these")
+        module.add_arguments(command)
+    commands.add_parser("report", help=(report.__doc__ or "").splitlines()[0])
+    return parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in BENCHMARKS.items():
-        command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
-        command.add_argument("--servers", nargs="*", default=[], metavar="NAME", help="only servers whose name begins with one of these")
-        module.add_arguments(command)
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     # Whoever ends us, the servers we started must end as well: leave through the finally blocks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    module = BENCHMARKS[arguments.command]
-    result = module.run(arguments)
-    result.save()
-    print(module.render(result))
+    if arguments.command == "setup":
+        installing.run(arguments)
+    elif arguments.command == "report":
+        report.write({name: module.render for name, module in BENCHMARKS.items()})
+    else:
+        module = BENCHMARKS[arguments.command]
+        result = module.run(arguments)
+        result.save()
+        print(module.render(result))
 
 
 if __name__ == "__main__":

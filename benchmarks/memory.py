@@ -72,7 +72,15 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def render(result: Result) -> str:
-    headings = ["server", "workers", "tree (MiB)", "private a worker (MiB)", "master (MiB)", "tree, served (MiB)", "private a worker, served (MiB)"]
+    headings = [
+        "server",
+        "workers",
+        "tree (MiB)",
+        "private a worker (MiB)",
+        "master (MiB)",
+        "tree, served (MiB)",
+        "private a worker, served (MiB)",
+    ]
     keys = ["server", "workers", "pss", "private_per_worker", "master_rss", "pss_served", "private_per_worker_served"]
     return table([[row.get(key) for key in keys] for row in result.rows], headings)
 

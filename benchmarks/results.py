@@ -18,30 +18,10 @@ from benchmarks.paths import RESULTS, VENV
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """Rows of one benchmark, with what a reader needs to judge them."""
-
-    name: str
-    rows: list[Row]
-    settings: Row
-    machine: Row = field(default_factory=lambda: machine())
-    versions: Row = field(default_factory=lambda: versions())
-    when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-    def save(self) -> None:
-        RESULTS.mkdir(exist_ok=True)
-        text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=1, ensure_ascii=False)
-        (RESULTS / f"{self.name}.json").write_text(text + "\n")
-
-    @classmethod
-    def load(cls, name: str) -> Result | None:
-        path = RESULTS / f"{name}.json"
-        return cls(**json.loads(path.read_text())) if path.exists() else None
-
-
 def machine() -> Row:
-    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    cpu = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?"
+    )
     return {
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
@@ -59,6 +39,28 @@ def versions() -> Row:
         for dist in metadata.distributions(path=site_packages)
         if dist.metadata["Name"] in {"tamago", "gunicorn", "uvicorn", "uvicorn-worker", "granian", "uvloop", "fastapi", "redis"}
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Rows of one benchmark, with what a reader needs to judge them."""
+
+    name: str
+    rows: list[Row]
+    settings: Row
+    machine: Row = field(default_factory=machine)
+    versions: Row = field(default_factory=versions)
+    when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def save(self) -> None:
+        RESULTS.mkdir(exist_ok=True)
+        text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=1, ensure_ascii=False)
+        (RESULTS / f"{self.name}.json").write_text(text + "\n")
+
+    @classmethod
+    def load(cls, name: str) -> Result | None:
+        path = RESULTS / f"{name}.json"
+        return cls(**json.loads(path.read_text())) if path.exists() else None
 
 
 def summary(values: Iterable[float]) -> Row:

@@ -74,13 +74,13 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(server: Server, *, app: str, workers: int, grace: float = GRACE) -> AsyncIterator[Running]:
+async def running(server: Server, *, app: str, workers: int, agent: str | None = None, grace: float = GRACE) -> AsyncIterator[Running]:
     """Start `server` on a free port; end it and everything it started on the way out, by force after `grace` seconds."""
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as directory:
         here = Path(directory)
         port = free_port()
-        command = server.command(Job(app=app, workers=workers, port=port))
+        command = server.command(Job(app=app, workers=workers, port=port, agent=agent))
         environment = {
             "PATH": f"{VENV / 'bin'}:/usr/bin:/bin",
             "HOME": directory,
@@ -89,7 +89,7 @@ async def running(server: Server, *, app: str, workers: int, grace: float = GRAC
         }
         with (here / "log").open("wb") as log:
             started = time.monotonic()
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: ASYNC220  its pid must be known when it starts, and the harness has nothing else to do
                 [VENV / "bin" / command[0], *command[1:]],
                 cwd=APPS, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip

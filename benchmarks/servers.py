@@ -19,6 +19,7 @@ class Job:
     app: str
     workers: int
     port: int
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,10 @@ class Server:
 
 
 def _tamago(job: Job) -> list[str]:
+    agent = ["--agent", job.agent] if job.agent else []
     return [
-        "tamago", "start", str(APPS), "--app", job.app, "--workers", str(job.workers),
-        "--bind", f"127.0.0.1:{job.port}", "--title", f"bench-{job.port}",
+        "tamago", "start", str(APPS), "--app", job.app, *agent, "--workers", str(job.workers),
+        "--bind", f"127.0.0.1:{job.port}", "--title", f"bench-{job.port}", "--log-level", "warning",
     ]  # fmt: skip
 
 
@@ -78,9 +80,12 @@ SERVERS: Final = {
         Server(name=TAMAGO, program="tamago", command=_tamago, preloads=True),
         Server(name="gunicorn --preload (asgi)", program="gunicorn", command=_gunicorn(*_ASGI, "--preload"), preloads=True, reloads=False),
         Server(
-            name="gunicorn --preload (uvicorn)", program="gunicorn", command=_gunicorn(*_UVICORN_WORKER, "--preload"),
-            preloads=True, reloads=False,
-        ),  # fmt: skip
+            name="gunicorn --preload (uvicorn)",
+            program="gunicorn",
+            command=_gunicorn(*_UVICORN_WORKER, "--preload"),
+            preloads=True,
+            reloads=False,
+        ),
         Server(name="gunicorn (asgi)", program="gunicorn", command=_gunicorn(*_ASGI)),
         Server(name="gunicorn (uvicorn)", program="gunicorn", command=_gunicorn(*_UVICORN_WORKER)),
         Server(name="uvicorn", program="uvicorn", command=_uvicorn),

@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> Result:
          **{key: summary(sample[key] for sample in taken) for key in ("rate", "cpu", "p99")}}
         for (name, case), taken in samples.items()
     ]  # fmt: skip
-    return Result(name="http", rows=rows, settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")})
+    return Result(
+        name="http", rows=rows, settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")}
+    )
 
 
 def render(result: Result) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 
 
-async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+async def app(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[dict[str, Any]], Awaitable[None]]
+) -> None:
     if scope["type"] == "lifespan":
         for kind in ("startup", "shutdown"):
             await receive()

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from rates import DriftingSource, RateTable
+
 from tamago import messenger
 
 

@@ -14,10 +14,10 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
-
-import tamago
 from rates import BASE_CURRENCY, RateCache, UnknownCurrencyError
 from store import Order, Product, Store
+
+import tamago
 from tamago import messenger
 from tamago.errors import TamagoError
 from tamago.types import Group

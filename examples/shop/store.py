@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import URL, ForeignKey, String, create_engine, func, select
+from sqlalchemy import URL, ForeignKey, String, create_engine, func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 STOCK: Final = (("egg cup", 450), ("whisk", 1290), ("omelette pan", 3900))
@@ -53,7 +53,7 @@ class Store:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             Base.metadata.create_all(connection)
             if connection.scalar(select(func.count()).select_from(Product)) == 0:
-                connection.execute(Product.__table__.insert(), [{"name": name, "cents": cents} for name, cents in STOCK])
+                connection.execute(insert(Product), [{"name": name, "cents": cents} for name, cents in STOCK])
             connection.exec_driver_sql("COMMIT")
 
     def close(self) -> None:

@@ -298,3 +298,10 @@ def _open_log(path: str) -> int:
         os.close(fd)
         raise LogFileError(path, "it is not a regular file")
     return fd
+
+
+def flush(seconds: float = 0.0) -> None:
+    """Write what waits for a slow reader, as far as there is room; wait up to `seconds` for room. Call it now and then, and at the end."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, SteadyHandler):
+            handler.drain(seconds) if seconds else handler.flush()

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
 Json = Any
@@ -141,13 +142,9 @@ class WorkerContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentContext:
-    """What the cluster gives an agent's target.
-
-    `failed(error)` says that the agent cannot go on, after it started: the process ends and is replaced.
-    """
+    """What the cluster gives an agent's target."""
 
     identity: Identity
-    failed: Callable[[BaseException], None]
 
 
 class WorkerRuntime(Protocol):
@@ -174,7 +171,14 @@ class WorkerRuntime(Protocol):
 
 
 class AgentRuntime(Protocol):
-    """The agent's life, in this order."""
+    """The agent's life, in this order.
+
+    `failed`, looked at once `start` returned, is a future that gets the error of an agent that cannot go on (None: it never fails by
+    itself); the process then ends and is replaced. The same happens when `ready` raises.
+    """
+
+    @property
+    def failed(self) -> asyncio.Future[None] | None: ...
 
     async def start(self) -> None:
         """Boot (`did_load`, `will_ready`); workers boot after it. In a reload the old agent may still be active."""

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-
 from tests.process import proc
-from tests.process.harness import Cluster, launch
+from tests.process.harness import Cluster, Start, launch
 from tests.process.site import TAMAGO, Site
-
-
-class Start(Protocol):
-    """Starts a cluster and, unless told otherwise, waits until it is ready."""
-
-    def __call__(self, *arguments: str, ready: bool = True, **options: Any) -> Cluster: ...
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,11 +52,17 @@ def start(site: Site) -> Iterator[Start]:
         return cluster.wait_ready() if ready else cluster
 
     yield start_one
-    # The last one first: it may have been started while the others ran. All are ended, whatever the first one says.
-    problems = []
+    problems = [problem for cluster in started for problem in _problems(cluster.finish)]
+    problems += [problem for cluster in started for problem in _problems(cluster.assert_nothing_left) if not problems]
     for cluster in started:
-        try:
-            cluster.finish() if cluster is started[-1] else cluster.stop_quietly()
-        except Exception as problem:  # noqa: BLE001 - reported below, after the others have had their turn
-            problems.append(str(problem))
+        cluster.destroy()
     assert not problems, "\n".join(problems)
+
+
+def _problems(check: Callable[[], None]) -> list[str]:
+    # All clusters are ended and checked, whatever is wrong with the first one.
+    try:
+        check()
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as problem:
+        return [str(problem)]
+    return []

@@ -22,9 +22,11 @@ _PATIENCE = 15.0
 
 
 class Load:
-    """Requests at `rate` a second until the block ends, `limit` were sent or `seconds` went by. The app answers what it was sent."""
+    """Requests at `rate` a second until the block ends, `limit` were sent or `seconds` went by. The app echoes."""
 
-    def __init__(self, place: Place, *, rate: int = 300, keep_alive: int = 8, fresh: int = 4, limit: int = 15_000, seconds: float = 50.0) -> None:
+    def __init__(
+        self, place: Place, *, rate: int = 300, keep_alive: int = 8, fresh: int = 4, limit: int = 15_000, seconds: float = 50.0
+    ) -> None:
         self._place = place
         self._pause = (keep_alive + fresh) / rate
         self._clients = [True] * keep_alive + [False] * fresh

@@ -1,4 +1,4 @@
-"""What a command and all its processes write, read as it comes. To wait for something is to block until its line is there or the pipe ends."""
+"""What a command and all its processes write. To wait for something is to block until its line is there or the pipe ends."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.properties.world import World
+
 from tamago.cluster.events import (
     AgentRestartRequested,
     Answer,
@@ -18,8 +20,6 @@ from tamago.cluster.events import (
 from tamago.cluster.states import ClusterState, ProcessState
 from tamago.cluster.supervisor import Supervisor
 from tamago.types import Role
-
-from tests.properties.world import World
 
 P, C = ProcessState, ClusterState
 COMING = {P.WAITING, P.FORKING, P.BOOTING, P.READY}
@@ -80,9 +80,7 @@ def one_process_has_the_messages_of_a_seat(world: World) -> None:
 def replacements_come_in_batches(world: World) -> None:
     """As many slots as the batch are replaced at a time in a reload; one at a time otherwise."""
     supervisor = world.supervisor
-    workers = Counter(
-        process.slot for process in supervisor.processes.values() if process.role is Role.WORKER and process.state in COMING
-    )
+    workers = Counter(process.slot for process in supervisor.processes.values() if process.role is Role.WORKER and process.state in COMING)
     doubled = sum(number > 1 for number in workers.values())
     batch = world.policy.reload_batch if supervisor.state in {C.RELOADING, C.STOPPING} else 1
     assert doubled <= batch, f"{doubled} slots are replaced at a time"

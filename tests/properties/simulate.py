@@ -8,8 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
+
+from tests.properties.laws import NoGaps, answers_are_true, obey_the_laws
+from tests.properties.nature import Faults, Rough
+from tests.properties.world import Child, Request, World
 
 from tamago.cluster.events import (
     AgentRestartRequested,
@@ -29,13 +35,9 @@ from tamago.cluster.events import (
     StopRequested,
     TimePassed,
 )
-from tamago.cluster.policy import CHANNEL_GRACE, DUMP_GRACE, FORK_PATIENCE, KILL_PATIENCE, LONGEST_PAUSE, Policy
+from tamago.cluster.policy import CHANNEL_GRACE, DUMP_GRACE, FORK_PATIENCE, KILL_PATIENCE, LONGEST_PAUSE, NEST_PATIENCE, Policy
 from tamago.cluster.states import ClusterState, ProcessState
 from tamago.types import Role
-
-from tests.properties.laws import NoGaps, answers_are_true, obey_the_laws
-from tests.properties.nature import Faults, Rough
-from tests.properties.world import Child, Request, World
 
 C = ClusterState
 # What a process needs to be gone once its end is decided: the dump, the closed channel, SIGKILL at work.
@@ -47,7 +49,9 @@ class SimulationError(AssertionError):
 
     def __init__(self, seed: int, steps: int, world: World, cause: BaseException) -> None:
         lines = "\n".join(f"{now:10.4f}  {what}" for now, what in world.transcript)
-        super().__init__(f"{lines}\n\n{type(cause).__name__}: {cause}\nseed={seed} steps={steps} policy={world.policy}")
+        frame = traceback.extract_tb(cause.__traceback__)[-1]
+        reason = f"{type(cause).__name__}: {cause}\n  in {frame.name}: {frame.line}"
+        super().__init__(f"{lines}\n\n{reason}\nseed={seed} steps={steps} policy={world.policy}")
         self.seed = seed
 
 
@@ -92,6 +96,8 @@ class Schedule:
                 return
             self._disturb()
             self._pass()
+        if self.rng.random() < 0.1 and not self.faults.are_none:
+            self._despair()
         self.nature.calm()
         if self.world.state is not C.STOPPING:
             self._recover()
@@ -143,20 +149,33 @@ class Schedule:
 
     def _draw_request(self) -> Request:
         rng = self.rng
-        return rng.choice((
-            ReloadRequested(workers=rng.choice((0, 0, 0, 1, 3))),
-            ReloadRequested(),
-            ScaleRequested(workers=rng.choice((1, 2, 5))),
-            ScaleRequested(workers=rng.choice((-1, 1, -9)), relative=True),
-            KickRequested(slot=rng.randint(1, 5)),
-            AgentRestartRequested(),
-        ))
+        return rng.choice(
+            (
+                ReloadRequested(workers=rng.choice((0, 0, 0, 1, 3))),
+                ReloadRequested(),
+                ScaleRequested(workers=rng.choice((1, 2, 5))),
+                ScaleRequested(workers=rng.choice((-1, 1, -9)), relative=True),
+                KickRequested(slot=rng.randint(1, 5)),
+                AgentRestartRequested(),
+            )
+        )
 
     # ── calm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _recover(self) -> None:
-        world, supervisor = self.world, self.world.supervisor
+    def _recovery_bound(self) -> float:
+        # Who hangs now, hangs; after that everybody boots. A reload that was asked for may come after the one that runs.
         boot, stop = self.policy.boot_timeout, self.policy.stop_timeout
+        once = FORK_PATIENCE + boot + LONGEST_PAUSE + stop + END
+        return 3 * once + (self.world.supervisor.slots + 9) * (stop + END)
+
+    def _despair(self) -> None:
+        """From now on nobody boots, for ever: who asked for something is told so."""
+        self.nature.faults = replace(Faults(), **{self.rng.choice(("boot_fails", "hangs_in_boot", "fork_fails", "nest_stalls")): 1.0})
+        bound = self._recovery_bound()
+        assert self.world.run(bound, until=lambda: not self.world.pending), f"no answer within {bound} s: {self.world.pending}"
+
+    def _recover(self) -> None:
+        world, supervisor, bound = self.world, self.world.supervisor, self._recovery_bound()
 
         def whole() -> bool:
             return world.exit is not None or (
@@ -167,14 +186,15 @@ class Schedule:
                 and all(process.state is ProcessState.READY for process in supervisor.processes.values())
             )
 
-        # Who hangs now, hangs; after that everybody boots. A reload that was asked for may come after the one that runs.
-        once = FORK_PATIENCE + boot + LONGEST_PAUSE + stop + END
-        bound = 3 * once + (supervisor.slots + 9) * (stop + END)
-        assert world.run(bound, until=whole), f"no recovery within {bound} s: requests {world.pending} {list(supervisor.processes.values())}"
+        assert world.run(bound, until=whole), (
+            f"no recovery within {bound} s: requests {world.pending} {list(supervisor.processes.values())}"
+        )
         if world.exit is not None:
             return
         world.run(LONGEST_PAUSE + END)
         assert whole(), "it was whole and is not any more, though nothing happened"
+        if world.exit is not None:
+            return  # a death before the calm was one too many for --max-restarts
         roles = [process.role for process in supervisor.processes.values()]
         assert (roles.count(Role.NEST), roles.count(Role.AGENT)) == (1, int(self.policy.agent))
         assert roles.count(Role.WORKER) == supervisor.slots == world.slots
@@ -185,7 +205,7 @@ class Schedule:
         if world.exit is None and (now or world.state is not C.STOPPING):
             world.ask(StopRequested(now=now))
         # Workers, agent, nest: one after the other.
-        bound = END if now else policy.drain_delay + 3 * (policy.stop_timeout + END)
+        bound = END if now else policy.drain_delay + 2 * (policy.stop_timeout + END) + NEST_PATIENCE + END
         bound += FORK_PATIENCE
         assert world.run(bound, until=lambda: world.exit is not None), f"no stop within {bound} s"
 

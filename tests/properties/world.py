@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 
+from tests.properties.nature import BootFate, ForkFate, Nature
+
 from tamago.cluster.events import (
     Activate,
     AgentRestartRequested,
@@ -50,8 +52,6 @@ from tamago.cluster.policy import Policy
 from tamago.cluster.states import CLUSTER_TRANSITIONS, ClusterState
 from tamago.cluster.supervisor import Supervisor
 from tamago.types import Role
-
-from tests.properties.nature import BootFate, ForkFate, Nature
 
 Request = ReloadRequested | ScaleRequested | KickRequested | AgentRestartRequested | StopRequested
 
@@ -270,8 +270,8 @@ class World:
         child.nest = 0  # so that it is lost once
         if self.nature.channel_closes_first():
             self.say(child, ChannelLost(process=child.peer))
-        lost = ForkFailed(process=child.peer, reason="its nest is gone", nest_lost=True)
-        self._later(self.nature.latency(), lambda: self.tell(lost))
+        # Once it is known that there is nobody, its channel says nothing any more.
+        self.say(child, ForkFailed(process=child.peer, reason="its nest is gone", nest_lost=True))
 
     def _fork(self, child: Child) -> None:
         """Obey the order to start a process."""

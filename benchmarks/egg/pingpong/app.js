@@ -1,18 +1,19 @@
 'use strict';
 
 // Measures what BENCH_PLAN asks for once the cluster is ready, and prints one line of JSON.
-const BATCH = 500; // messages between two turns of the event loop, which is what lets the pipe be written
+// Messages between two turns of the event loop, which is when pipes are written. Both extremes are tried and the better one counts.
+const BATCHES = [ 500, Infinity ];
 
 const now = () => performance.now() / 1000;
 
-async function oneWay(messenger, payload, count) {
+async function oneWay(messenger, payload, count, batch) {
   const expecting = new Promise(resolve => messenger.once('expecting', resolve));
   messenger.sendToAgent('expect', count);
   await expecting;
   const arrived = new Promise(resolve => messenger.once('arrived', resolve));
   const began = now();
   for (let sent = 0; sent < count;) {
-    for (const end = Math.min(count, sent + BATCH); sent < end; sent++) messenger.sendToAgent('flood', payload);
+    for (const end = Math.min(count, sent + batch); sent < end; sent++) messenger.sendToAgent('flood', payload);
     await new Promise(setImmediate);
   }
   await arrived;
@@ -52,8 +53,10 @@ async function measure(messenger, plan) {
   for (const size of plan.sizes) {
     const payload = 'x'.repeat(size);
     await roundTrips(messenger, payload, 2000, 16); // warm up
+    const oneWays = [];
+    for (const batch of BATCHES) oneWays.push(await oneWay(messenger, payload, plan.one_way, batch));
     figures[size] = {
-      one_way: await oneWay(messenger, payload, plan.one_way),
+      one_way: Math.max(...oneWays),
       together: (await roundTrips(messenger, payload, plan.together, 64)).rate,
       alone: (await roundTrips(messenger, payload, plan.alone, 1)).p50,
     };

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from typing import cast
 
@@ -21,6 +22,7 @@ from tamago.errors import TamagoError
 from tamago.ipc.control_messages import Boot, Failed
 from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
+from tamago.user_traceback import user_traceback
 
 # Longer tracebacks exist; what matters is at their end.
 _LONGEST_DETAIL = 64 * 1024
@@ -47,11 +49,9 @@ def reset_signals() -> None:
 
 def enter(boot: Boot) -> None:
     """Become the process `boot` describes: session, title, log, identity."""
-    try:
-        # Out of the terminal's process group, so that its Ctrl-C reaches the master only, and the head of a group that holds our descendants.
+    # Out of the terminal's process group, so that its Ctrl-C reaches the master only, and the head of a group with our descendants.
+    with suppress(PermissionError):  # started as the head of a session already
         os.setsid()
-    except PermissionError:
-        pass  # started as the head of a session already
     role = Role(boot.role)
     name = f"worker {boot.slot}" if role is Role.WORKER else role.value
     setproctitle(f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))
@@ -101,12 +101,13 @@ def import_target(boot: Boot) -> Target:
 def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None:
     """Tell the master why this process cannot boot; the text of the user's traceback goes with it."""
     if isinstance(error, TamagoError):
-        failed = Failed(problem=error.problem, hint=error.hint, detail=error.detail[-_LONGEST_DETAIL:])
+        detail = error.detail or (user_traceback(error.__cause__) if error.__cause__ else "")
+        failed = Failed(problem=error.problem, hint=error.hint, detail=detail[-_LONGEST_DETAIL:])
     else:
-        detail = "".join(traceback.format_exception(error))
         summary = traceback.format_exception_only(error)[-1].strip()
         what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"
-        failed = Failed(problem=f"{what}: {summary}", hint="the traceback above is the application's own", detail=detail[-_LONGEST_DETAIL:])
+        hint = "correct the application; its own traceback is above"
+        failed = Failed(problem=f"{what}: {summary}", hint=hint, detail=user_traceback(error)[-_LONGEST_DETAIL:])
     try:
         send(failed)
     except OSError:

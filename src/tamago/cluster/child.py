@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import importlib
 import logging
 import os
 import signal
@@ -14,9 +15,11 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from contextlib import suppress
+from typing import NoReturn, cast
 
 import tamago
+from tamago import log
 from tamago.cluster import linux
 from tamago.cluster.birth import enter, import_target, privileges_dropped, reset_signals, tell_failure
 from tamago.cluster.scoreboard import AcceptPause, Scoreboard
@@ -24,7 +27,6 @@ from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
 from tamago.ipc.channel_transport import ChannelTransport
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, ToChild
-from tamago.log import reopen, to_log
 from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, Target, WorkerContext, WorkerRuntime
 
 HEARTBEAT = 1.0
@@ -48,7 +50,6 @@ class Child:
         self._leave = asyncio.Event()
         self._closing = False
         self._booting: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._exit_code = 0
 
     async def run(self) -> int:
@@ -62,17 +63,17 @@ class Child:
         )
         tamago.messenger.connect(self._transport)
         self._transport.send_control(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
-        runtime = self._running = self._runtime()
+        runtime = self._runtime = self._make_runtime()
         if await self._boot_up(runtime):
             await self._leave.wait()
             await self._wind_down(runtime)
         await self._say_goodbye()
         return self._exit_code
 
-    def _runtime(self) -> WorkerRuntime | AgentRuntime:
+    def _make_runtime(self) -> WorkerRuntime | AgentRuntime:
         identity = tamago.me.identity
         if self._boot.role == Role.AGENT.value:
-            return self._target.agent(AgentContext(identity=identity, failed=self._agent_failed))
+            return self._target.agent(AgentContext(identity=identity))
         return self._target.worker(
             WorkerContext(
                 identity=identity,
@@ -86,7 +87,7 @@ class Child:
 
     async def _boot_up(self, runtime: WorkerRuntime | AgentRuntime) -> bool:
         """Boot and report; return whether we are up. A signal to leave while booting cancels the boot."""
-        self._booting = asyncio.create_task(self._start(runtime))  # noqa: TID251 - kept in an attribute
+        self._booting = self._loop.create_task(self._start(runtime))
         await asyncio.wait({self._booting})
         booting, self._booting = self._booting, None
         if booting.cancelled():
@@ -103,8 +104,10 @@ class Child:
     async def _start(self, runtime: WorkerRuntime | AgentRuntime) -> None:
         await self._timed("boot", runtime.start())
         if self._boot.role == Role.WORKER.value:
-            await self._timed("listen", runtime.serve(self._listeners))  # type: ignore[union-attr]
+            await self._timed("listen", cast("WorkerRuntime", runtime).serve(self._listeners))
             self._row.accepting = True
+        elif (failed := cast("AgentRuntime", runtime).failed) is not None:
+            failed.add_done_callback(self._agent_ended)
 
     async def _timed(self, name: str, step: Awaitable[None]) -> None:
         began = time.monotonic()
@@ -116,12 +119,12 @@ class Child:
     def _control(self, message: ToChild) -> None:
         match message:
             case Ready():
-                self._do("ready", self._on_ready)
+                self._becoming_ready = self._loop.create_task(self._on_ready())
             case Drain(closing=closing):
                 self._closing = closing
                 self._leave.set()
             case Reopen():
-                reopen(self._boot.stdout, self._boot.stderr)
+                log.reopen(self._boot.stdout, self._boot.stderr)
             case _:
                 _log.warning("a message for another kind of process came here: %r", message)
 
@@ -137,24 +140,24 @@ class Child:
         self._told_to_leave()
 
     def _agent_failed(self, error: BaseException) -> None:
-        tell_failure(self._tell, error)
-        self._exit_code = 1
-        self._leave.set()
+        """End: an agent that lives on without doing its work is worse than a new one."""
+        if not self._leave.is_set():
+            tell_failure(self._tell, error)
+            self._exit_code = 1
+            self._leave.set()
+
+    def _agent_ended(self, failed: asyncio.Future[None]) -> None:
+        if not failed.cancelled() and (error := failed.exception()) is not None:
+            self._agent_failed(error)
 
     async def _on_ready(self) -> None:
         tamago.ready.set()
-        await self._running.ready()
-
-    def _do(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        async def guarded() -> None:
-            try:
-                await step()
-            except Exception:
-                _log.exception("the %s hook failed", name)
-
-        task = asyncio.create_task(guarded())  # noqa: TID251 - kept in the set
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            await self._runtime.ready()
+        except Exception as error:
+            _log.exception("the ready hook failed")
+            if self._boot.role == Role.AGENT.value:
+                self._agent_failed(error)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -162,7 +165,7 @@ class Child:
         self._row.accepting = False
         try:
             if self._boot.role == Role.WORKER.value:
-                await runtime.drain(closing=self._closing)  # type: ignore[union-attr]
+                await cast("WorkerRuntime", runtime).drain(closing=self._closing)
         finally:
             try:
                 await runtime.stop()
@@ -186,6 +189,7 @@ class Child:
     # ── the heartbeat ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _beat(self) -> None:
+        log.flush()
         self._row.beat(time.monotonic_ns(), rss=linux.resident_bytes(), cpu=time.process_time_ns())
         self._loop.call_later(HEARTBEAT, self._beat)
 
@@ -196,6 +200,14 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
     except ImportError:  # no wheel for this platform
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def preload_for_children() -> None:
+    """Import in the nest what every child needs right after the fork, so that it is there once and not once in each."""
+    anyio = ("anyio._backends._asyncio",) if "anyio" in sys.modules else ()
+    for module in ("uvloop", "concurrent.futures.thread", *anyio):
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], target: Target) -> NoReturn:
@@ -212,6 +224,7 @@ def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], tar
 def leave(code: int) -> NoReturn:
     """Run what the application registered with `atexit`, flush, and exit; a fork must not unwind the nest's stack."""
     atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does; there is no public name
+    log.flush(0.5)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -234,7 +247,7 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoRe
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:
-        logging.getLogger("tamago").exception("%s failed", to_log(tamago.me))
+        logging.getLogger("tamago").exception("%s failed", log.to_log(tamago.me))
     leave(code)
 
 

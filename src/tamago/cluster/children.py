@@ -122,7 +122,7 @@ class Seat:
         if self.successor is process:
             self.successor = None
         elif self.current is process:
-            self.current, self.successor = self.successor, None
+            self.current, self.successor, self.renew = self.successor, None, ""
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ The page docs/reference/control-protocol.md describes it for others.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -113,6 +112,8 @@ def parse_request(line: bytes) -> tuple[Request, dict[str, Any]]:
         raise BadRequestError(f"protocol version {request.v} is not spoken here", hint=f"speak version {VERSION}")
     params = COMMANDS.get(request.command)
     if params is None:
+        from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and the master should be small
+
         close = get_close_matches(request.command, COMMANDS, n=1)
         raise BadRequestError(f"there is no command {request.command[:50]!r}", hint=f"did you mean {close[0]}?" if close else "")
     try:

@@ -12,9 +12,6 @@ from enum import Enum
 from tamago.cluster.states import ClusterState
 from tamago.types import Role
 
-_event = dataclass(frozen=True, slots=True, kw_only=True)
-
-
 class StartMode(Enum):
     """How the processes of a generation come to be."""
 
@@ -22,7 +19,7 @@ class StartMode(Enum):
     SPAWN = "spawn"
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why something failed, for people: one sentence, what to do, and the user's own traceback if there is one."""
 
@@ -34,12 +31,12 @@ class Failure:
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequested:
     """Begin. The sockets are bound and the title is locked."""
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessForked:
     """The process exists and has this pid."""
 
@@ -47,7 +44,7 @@ class ProcessForked:
     pid: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForkFailed:
     """There is no process: the kernel refused, or its nest is gone. `nest_lost` tells the two apart."""
 
@@ -56,7 +53,7 @@ class ForkFailed:
     nest_lost: bool = False
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NestImported:
     """The nest imported the target and can start processes in this way."""
 
@@ -64,14 +61,14 @@ class NestImported:
     mode: StartMode
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessBooted:
     """The agent booted, or the worker serves."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessFailed:
     """A booting process told why it cannot boot; its exit follows."""
 
@@ -79,7 +76,7 @@ class ProcessFailed:
     failure: Failure
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessExited:
     """It was reaped. `status` is the exit code, negative for a signal."""
 
@@ -87,7 +84,7 @@ class ProcessExited:
     status: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessHung:
     """Its heartbeat is older than the hang timeout, or all its threads have been busy for that long."""
 
@@ -96,7 +93,7 @@ class ProcessHung:
     what: str = "event loop"
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessMisbehaved:
     """It sent what no process of ours sends."""
 
@@ -104,14 +101,14 @@ class ProcessMisbehaved:
     reason: str
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLost:
     """Its end of the channel is closed; it is about to exit, or it is of no use."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleDue:
     """The worker served, lived or grew as much as it may."""
 
@@ -119,12 +116,12 @@ class RecycleDue:
     reason: str
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimePassed:
     """`Supervisor.next_deadline` was reached."""
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadRequested:
     """Replace everything by a new generation. `workers` is the new number of slots (0: as it is)."""
 
@@ -132,7 +129,7 @@ class ReloadRequested:
     workers: int = 0
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleRequested:
     """Have this many slots; `relative` adds to what there is (never below one)."""
 
@@ -141,7 +138,7 @@ class ScaleRequested:
     request: int = 0
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KickRequested:
     """Replace the worker in this slot."""
 
@@ -149,14 +146,14 @@ class KickRequested:
     request: int = 0
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRestartRequested:
     """Replace the agent."""
 
     request: int = 0
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested:
     """Stop everything; asked again, or with `now`: at once. `timeout` (seconds) takes the place of the policy's stop timeout."""
 
@@ -189,7 +186,7 @@ Event = (
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartNest:
     """Start the nest of this generation (ProcessForked follows, then NestImported)."""
 
@@ -197,7 +194,7 @@ class StartNest:
     generation: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fork:
     """Start a process in the mode of its generation; ProcessForked or ForkFailed follows, exactly one of them."""
 
@@ -209,26 +206,26 @@ class Fork:
     mode: StartMode
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activate:
     """From now the messages for its seat (the agent, or its slot) go to this process."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellReady:
     """Tell the process that the cluster is ready. Once in its life."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseListeners:
     """Close the master's own copies of the listening sockets; the draining workers close the last ones."""
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """Ask a ready process to finish and exit. `closing`: the whole cluster stops."""
 
@@ -236,42 +233,42 @@ class Drain:
     closing: bool
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate:
     """SIGTERM: for a nest, and for who is not ready yet."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DumpStacks:
     """Have the process write all its Python stacks to the log, also while its loop is blocked."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
     """SIGKILL, descendants included."""
 
     process: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetSlots:
     """There are now slots 1..count."""
 
     count: int
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnterState:
     """The cluster's state changed."""
 
     state: ClusterState
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Write a line to the log. `failure` carries the user's traceback, if any."""
 
@@ -280,7 +277,7 @@ class Report:
     failure: Failure | None = None
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Answer a request: it is done (`failure` is None), or it is not, and why."""
 
@@ -289,7 +286,7 @@ class Answer:
     failure: Failure | None = None
 
 
-@_event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """Everything is gone; the master may leave with this code. `killed` counts who had to be killed."""
 

@@ -16,12 +16,12 @@ _HEAD: Final = struct.Struct("<IQI4x")
 
 
 class Run(NamedTuple):
-    """`count` frames at [start, stop) that share kind, route, slot and receiver."""
+    """`frames` frames at [start, stop) that share kind, route, slot and receiver."""
 
     key: int
     start: int
     stop: int
-    count: int
+    frames: int
 
     @property
     def kind(self) -> int:

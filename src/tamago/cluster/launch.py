@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -66,14 +64,16 @@ def read_launch(fd: int) -> Launch:
     return launch
 
 
-def master_command(fd: int) -> Sequence[str]:
+def master_command(fd: int) -> list[str]:
     """Return the argument vector that becomes the master. -P: the current directory stays off its import path."""
-    return (sys.executable, "-P", "-m", "tamago.cluster.main", "--launch-fd", str(fd))
+    return (sys.executable, "-P", "-m", "tamago.cluster", "--launch-fd", str(fd))
 
 
 def _anonymous_file() -> int:
     if sys.platform == "linux":
         return os.memfd_create("tamago-launch")
+    import tempfile  # noqa: PLC0415 - a megabyte that no master on Linux needs
+
     fd, path = tempfile.mkstemp(prefix="tamago-launch-")
     os.unlink(path)
     return fd

@@ -19,7 +19,7 @@ from tamago import log
 from tamago.cluster import events
 from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
-from tamago.cluster.master import Cluster
+from tamago.cluster.master import Cluster, StartFailedError
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
 from tamago.cluster.states import ClusterState
@@ -170,7 +170,7 @@ class Master:
         if self._report.fileno() >= 0:
             self._report.failed(error)
             return
-        if error.detail and not getattr(error, "logged", False):
+        if error.detail and not isinstance(error, StartFailedError):  # whose detail is in the log, just above
             print(error.detail.rstrip(), file=sys.stderr)
         print(f"tamago: {error.problem}", file=sys.stderr)
         if error.hint:
@@ -212,8 +212,6 @@ def main() -> None:
     except Exception:
         _log.critical("a bug in tamago", exc_info=True)
         code = int(ExitCode.FAILED)
+    log.flush(0.5)
     sys.exit(code)
 
-
-if __name__ == "__main__":
-    main()

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar, assert_never
 
 import msgspec
 
+from tamago import log
 from tamago.cluster import events, linux
 from tamago.cluster.control import ControlServer, Progress
 from tamago.cluster.control_protocol import ControlError
@@ -415,6 +416,7 @@ class Cluster:
         """Look at the scoreboard, and now and then at what somebody may have deleted."""
         self._tick_handle = self._loop.call_later(INTERVAL, self._tick)
         self._ticks += 1
+        log.flush()
         for event in self.monitor.check((row for _, row in self.shell.board.taken()), time.monotonic_ns()):
             self.emit(event)
         if self.settings.sticky:

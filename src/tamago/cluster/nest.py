@@ -25,7 +25,7 @@ from tamago.cluster.birth import (
     reset_signals,
     tell_failure,
 )
-from tamago.cluster.child import run_forked
+from tamago.cluster.child import preload_for_children, run_forked
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
 from tamago.log import reopen
@@ -251,6 +251,7 @@ def _import(channel: BlockingChannel, boot: Boot) -> Target:
         channel.send(Imported(threads=threads, seconds=seconds, mode="spawn"))
         watch_only(channel.fileno())
     sockets = connected_sockets()
+    preload_for_children()
     # Two generations of garbage less to copy; what is left is never looked at by the collector again, so its pages stay shared.
     gc.collect()
     gc.freeze()

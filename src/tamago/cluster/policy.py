@@ -16,6 +16,10 @@ DUMP_GRACE = 1.0
 CHANNEL_GRACE = 2.0
 # SIGKILL cannot be refused, but a process in an uninterruptible system call dies only when that call returns.
 KILL_PATIENCE = 10.0
+# A nest has nothing to finish: SIGTERM ends it, unless the application took that signal for itself while it was imported.
+NEST_PATIENCE = 2.0
+# A process that said why it cannot boot exits right after, unless it left threads behind that do not end.
+FAILED_GRACE = 2.0
 # A nest answers an order within milliseconds; this long without an answer and it is stopped or broken.
 FORK_PATIENCE = 10.0
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import select
 import signal
 import sys
@@ -44,7 +43,7 @@ class ProcessTable:
         self._on_exit = on_exit
         self._owns_process = owns_process
         self._children: dict[int, _Child] = {}
-        self._marker = secrets.token_hex(8)
+        self._marker = os.urandom(8).hex()
         # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
         self._sessions: set[int] = set()
         self.forks_pending = 0

@@ -187,22 +187,22 @@ class Relay:
         if route in (_PEER, _PID):
             receiver = self._seating.process(run)
             if receiver is None:
-                self._refuse(sender.id, 0, nobody(run), run.count)
+                self._refuse(sender.id, 0, nobody(run), run.frames)
             else:
-                self._put(receiver, frames, run.count)
+                self._put(receiver, frames, run.frames)
             return ""
         seats = self._seating.seats_for(run)
         if seats is None:
             return f"a message with route {route}"
         if not seats:
-            self._refuse(sender.id, 0, nobody(run), run.count)
+            self._refuse(sender.id, 0, nobody(run), run.frames)
         kept: bytes | memoryview = frames
         for seat in seats:
             if seat.active is not None:
-                self._put(seat.active, frames, run.count)
+                self._put(seat.active, frames, run.frames)
             else:
                 kept = bytes(kept)  # one copy, however many seats are empty
-                self._wait(seat, kept, run.count)
+                self._wait(seat, kept, run.frames)
         return ""
 
     def _message_to_any(self, sender: Attached, run: Run, seq: int, frame: memoryview) -> str:  # noqa: ARG002

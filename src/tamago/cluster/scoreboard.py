@@ -177,7 +177,7 @@ class Scoreboard:
 
     def taken(self) -> Iterator[tuple[int, Row]]:
         """Go through the rows that have a process."""
-        for index in range(self._cells[self._claimed]):
+        for index in range(min(self._cells[self._claimed], self.rows)):
             if self._cells[index * FIELDS + _PEER]:
                 yield index, self.row(index)
 
@@ -203,7 +203,7 @@ class Scoreboard:
         cells = self._cells
         return [
             cells[base + _CONNECTIONS]
-            for base in range(0, cells[self._claimed] * FIELDS, FIELDS)
+            for base in range(0, min(cells[self._claimed], self.rows) * FIELDS, FIELDS)
             if cells[base + _ACCEPTING] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
         ]
 

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value
@@ -102,6 +101,8 @@ def _result(chosen: Mapping[str, _Choice]) -> Resolved:
 def _unknown(source: Source, key: str) -> str:
     environment = source.spelling.get(key)
     names = [knob.environment_name for knob in KNOBS.values()] if environment else list(KNOBS)
+    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and the master should be small
+
     close = get_close_matches(environment or key.replace("-", "_"), names, n=1)
     advice = f"; did you mean {close[0]}?" if close else ""
     return f"{environment or key} ({source.name}): there is no such setting{advice}"
@@ -186,6 +187,8 @@ def _checked(knob: Knob, value: Value) -> Value:
     if isinstance(value, int | float) and not isinstance(value, bool):
         _check_range(knob, value)
     if knob.choices and value not in knob.choices:
+        from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and the master should be small
+
         close = get_close_matches(str(value), knob.choices, n=1)
         raise _UnfitError(f"must be one of {', '.join(knob.choices)}" + (f"; did you mean {close[0]}?" if close else ""))
     if knob.check is not None:

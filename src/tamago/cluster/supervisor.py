@@ -53,8 +53,10 @@ from tamago.cluster.events import (
 from tamago.cluster.policy import (
     CHANNEL_GRACE,
     DUMP_GRACE,
+    FAILED_GRACE,
     FORK_PATIENCE,
     KILL_PATIENCE,
+    NEST_PATIENCE,
     Policy,
     RestartBudget,
     restart_pause,
@@ -200,7 +202,7 @@ class Supervisor:
             case NestImported() | ProcessBooted():
                 self._introduced(process, event)
             case ProcessFailed():
-                process.failure = process.failure or event.failure
+                self._failed(process, event.failure)
             case ProcessExited():
                 self._exited(process, event.status)
             case ProcessHung():
@@ -244,6 +246,13 @@ class Supervisor:
                 hint="look at the limits on processes and memory (`ulimit -u`, the cgroup's pids.max and memory.max)",
             ),
         )
+
+    def _failed(self, process: Process, failure: Failure) -> None:
+        if process.ready_at is not None:
+            return  # it boots no more; why it dies one day is another story
+        process.failure = process.failure or failure
+        if process.state is P.BOOTING:
+            process.deadline = min(process.deadline or self._now, self._now + FAILED_GRACE)
 
     def _introduced(self, process: Process, event: NestImported | ProcessBooted) -> None:
         if isinstance(event, NestImported) != (process.role is Role.NEST):
@@ -297,7 +306,7 @@ class Supervisor:
             self._doom(process, Failure(problem=f"{process.to_log()} is replaced: {reason}"))
 
     def _lost_channel(self, process: Process) -> None:
-        if not process.is_leaving and process.lost_at is None:
+        if process.state is not P.WAITING and not process.is_leaving and process.lost_at is None:
             process.lost_at = self._now + CHANNEL_GRACE
 
     def _recycle(self, process: Process, reason: str) -> None:
@@ -344,7 +353,16 @@ class Supervisor:
             place.deaths += 1
             place.last_death = failure.problem
             self._answer_waiters_of(place, failure)
-        if process.state is P.WAITING:
+        else:
+            # Nobody can be started for a while, so nobody who waits for somebody should wait longer.
+            for seat in self.seats:
+                self._answer_waiters_of(seat, failure)
+        if self._reload is not None and self._reload.failure is not None:
+            self._answer_all(failure)
+        if isinstance(place, Seat) and place.successor is process and process.state is P.WAITING:
+            place.successor = None
+            self._dismiss(process)
+        elif process.state is P.WAITING:
             process.due = self._now + pause  # its fork failed; it keeps its place
         else:
             self._vacate(process)
@@ -401,7 +419,8 @@ class Supervisor:
             self._begin_reload([event.request], event.workers)
         else:
             # However many ask meanwhile, one more reload gives all of them what they want: code read after they asked.
-            self._next_reload = event
+            before = self._next_reload.workers if self._next_reload is not None else 0
+            self._next_reload = replace(event, workers=event.workers or before)
             self._next_reload_requests.append(event.request)
 
     def _take_request(self, event: ScaleRequested | KickRequested | AgentRestartRequested) -> None:
@@ -418,6 +437,10 @@ class Supervisor:
 
     def _scale(self, event: ScaleRequested) -> None:
         wanted = max(1, self.slots + event.workers) if event.relative else event.workers
+        if wanted < 1:
+            failure = Failure(problem=f"a cluster has at least 1 worker, not {wanted}", hint="`tamago stop` ends it")
+            self._answer(event.request, "refused", failure)
+            return
         self._set_slots(wanted)
         self._scale_waiters.append(event.request)
 
@@ -456,17 +479,24 @@ class Supervisor:
         self._drain_at = self._now + delay
         if failure is not None:
             self._report("error", failure.problem, failure)
-        waiting = [*(self._reload.requests if self._reload else []), *self._next_reload_requests, *self._scale_waiters]
-        waiting += [event.request for event in self._queue]
+        self._answer_all(_STOPPING)
+        self._next_reload = self._reload = None
+
+    def _answer_all(self, failure: Failure) -> None:
+        """Tell everybody who waits, but for a stop, that it will not be."""
+        if self._reload is not None:
+            for request in self._reload.requests:
+                self._answer(request, "given up", self._reload.failure or failure)
+            self._reload.requests.clear()
+        waiting = [*self._next_reload_requests, *self._scale_waiters, *(event.request for event in self._queue)]
         waiting += [request for seat in self.seats for request, _ in seat.waiters]
         for request in waiting:
-            self._answer(request, "given up", _STOPPING)
+            self._answer(request, "given up", failure)
         for seat in self.seats:
             seat.waiters.clear()
         self._next_reload_requests.clear()
         self._scale_waiters.clear()
         self._queue.clear()
-        self._next_reload = self._reload = None
 
     # ── settling: what should be, against what is ────────────────────────────────────────────────────────────────────
 
@@ -497,7 +527,7 @@ class Supervisor:
             hint = "the stacks in the log show what it was doing; --boot-timeout gives it longer"
             self._doom(process, process.failure or Failure(problem=text, hint=hint), dump=True)
         elif process.state is P.DRAINING:
-            self._report("warning", f"{process.to_log()} did not leave in {self._policy.stop_timeout:g} s: killing it")
+            self._report("warning", f"{process.to_log()} did not leave in time: killing it")
             self._count_killed(process)
             process.step(ProcessStep.KILL)
             self._kill(process)
@@ -533,18 +563,24 @@ class Supervisor:
             if not reload.incoming.can_fork:
                 return
             goal = reload.incoming.number
-        batch = self._policy.reload_batch if reload is not None else 1
         for seat in self.seats:
             if seat.successor is None:
-                if seat.role is Role.WORKER and sum(other.successor is not None for other in self._worker_seats.values()) >= batch:
-                    continue
-                if seat.current is not None and (seat.current.generation != goal or (seat.renew and reload is None)):
+                if self._wants_successor(seat, goal):
                     seat.successor = self._new_process(seat.role, seat.slot, goal, seat.due)
             elif seat.successor.state is P.READY:
                 self._promote(seat)
             # The new workers boot with the new agent.
             if seat.role is Role.AGENT and reload is not None and not self._is_settled(seat, goal):
                 return
+
+    def _wants_successor(self, seat: Seat, goal: int) -> bool:
+        # A seat whose successor failed a moment ago makes room for the others until its pause is over.
+        if seat.current is None or seat.due > self._now:
+            return False
+        if seat.current.generation == goal and (self._reload is not None or not seat.renew):
+            return False
+        batch = self._policy.reload_batch if self._reload is not None else 1
+        return seat.role is Role.AGENT or sum(other.successor is not None for other in self._worker_seats.values()) < batch
 
     def _is_settled(self, seat: Seat, goal: int) -> bool:
         current = seat.current
@@ -662,6 +698,7 @@ class Supervisor:
             if seat.successor is not None:
                 successor, seat.successor = seat.successor, None
                 self._dismiss(successor)
+            seat.due = self._now  # the pause after a death of the old code is not for the new code
         self._reload = Reload(self._open_generation(), requests, workers)
 
     def _commit(self, reload: Reload) -> None:
@@ -744,7 +781,8 @@ class Supervisor:
             case P.BOOTING | P.READY:
                 gently = process.state is P.READY and process.role is not Role.NEST
                 process.step(ProcessStep.DRAIN)
-                process.deadline = self._now + self._policy.stop_timeout
+                stop_timeout = self._policy.stop_timeout
+                process.deadline = self._now + (min(stop_timeout, NEST_PATIENCE) if process.role is Role.NEST else stop_timeout)
                 self._out.append(Drain(process=process.peer, closing=closing) if gently else Terminate(process=process.peer))
             case _:
                 return
@@ -783,6 +821,9 @@ class Supervisor:
     def _moments(self) -> Iterator[float]:
         if self._state is ClusterState.STOPPING and self._drain_at > self._now:
             yield self._drain_at
+        if self._state in {ClusterState.READY, ClusterState.RELOADING}:
+            # A seat in a pause may want a successor once it is over.
+            yield from (seat.due for seat in self.seats if seat.due > self._now)
         for process in self._processes.values():
             if process.state is P.WAITING:
                 # Who is due and still waits, waits for its nest or for the agent, not for a moment.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import msgspec
@@ -65,7 +65,9 @@ class Trace:
         self._recent: deque[tuple[int, bytes]] = deque()
         self._recent_size = 0  # Invariant: bytes in _recent
         self.dropped = 0  # lines that a failed write has cost
-        self._open(fd)
+        self._fd: int | None = None
+        self._head_is_open = True
+        self._begin_file(fd)
 
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +106,7 @@ class Trace:
     def reopen(self, fd: int | None) -> None:
         """Go on in another file, because the old one was deleted; it begins with the newest lines."""
         self.close()
-        self._open(fd)
+        self._begin_file(fd)
         self._append(line for _, line in self._recent)
 
     def close(self) -> None:
@@ -116,7 +118,7 @@ class Trace:
             except OSError:
                 return
 
-    def _open(self, fd: int | None) -> None:
+    def _begin_file(self, fd: int | None) -> None:
         self._fd = fd
         self._size = 0
         self._head_size = 0  # bytes at the beginning that are never dropped
@@ -136,12 +138,7 @@ class Trace:
         if self._fd is None:
             return
         gap = [self._gap(self._written + 1, first - 1, "write failed", now, wall)] if self._written + 1 < first else []
-        data = [*gap, *lines]
-        if self._size + sum(map(len, data)) + 1 <= self._limit:
-            took = self._append(data)
-        else:
-            took = self._drop_middle(now, wall)
-        if took:
+        if self._append_bounded([*gap, *lines], now, wall):
             self._written = self._number
             self._extend_head()
         else:
@@ -153,6 +150,11 @@ class Trace:
             self._recent_size += len(line)
         while self._recent_size > self._share:
             self._recent_size -= len(self._recent.popleft()[1])
+
+    def _append_bounded(self, lines: list[bytes], now: float, wall: float) -> bool:
+        if self._size + sum(map(len, lines)) + 1 <= self._limit:
+            return self._append(lines)
+        return self._drop_middle(now, wall)
 
     def _append(self, lines: Iterator[bytes] | Sequence[bytes]) -> bool:
         """Write lines with one call; return whether all of them got there."""
@@ -217,7 +219,8 @@ class Trace:
         self._learn(what)
         peer = getattr(what, "process", None)
         about: dict[str, object] = {} if peer is None else self._who(peer)
-        for each in fields(what):
+        anything: Any = what
+        for each in fields(anything):
             about[_RENAMED.get(each.name, each.name)] = _short(getattr(what, each.name))
         return about
 
@@ -262,8 +265,9 @@ def _short(value: object) -> object:
         case str():
             return _readable(value[:LONGEST_TEXT])
         case Failure():
-            detail = value.detail[-LONGEST_TEXT:]
-            return replace(value, problem=_short(value.problem), hint=_short(value.hint), detail=_readable(detail))
+            return {"problem": _short(value.problem), "hint": _short(value.hint), "detail": _readable(value.detail[-LONGEST_TEXT:])}
+        case list() | tuple():
+            return [_short(each) for each in value]
         case _:
             return value
 

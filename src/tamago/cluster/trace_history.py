@@ -8,10 +8,11 @@ from enum import Enum
 from typing import Final
 
 from tamago.cluster.states import ClusterState
-from tamago.cluster.trace_lines import Line
+from tamago.cluster.trace_lines import Line, one_line
 from tamago.errors import TamagoError
 
 _GONE_NEST: Final = frozenset({"Terminate", "Kill", "ProcessExited", "ForkFailed"})
+_LONGEST_NAME: Final = 24
 _UP: Final = frozenset({"NestImported", "ProcessBooted"})
 
 
@@ -223,7 +224,7 @@ def _lives(lines: Sequence[Line]) -> dict[int, Life]:
     return lives
 
 
-def _add(life: Life, line: Line) -> None:  # noqa: C901 - one case a type
+def _add(life: Life, line: Line) -> None:
     life.pid = life.pid or line.pid
     match line.type:
         case "ProcessForked":
@@ -233,7 +234,7 @@ def _add(life: Life, line: Line) -> None:  # noqa: C901 - one case a type
         case "imported":
             life.import_seconds, life.threads = line.seconds, line.threads
         case "booted":
-            life.phases = line.phases
+            life.phases = [(one_line(name, _LONGEST_NAME), seconds) for name, seconds in line.phases]
         case up if up in _UP:
             life.up = life.up or line.t
         case "ProcessFailed" | "ForkFailed":

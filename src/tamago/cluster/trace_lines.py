@@ -92,6 +92,12 @@ def typed(records: Iterable[Record]) -> list[Line]:
     return [line for record in records if (line := _line(record)) is not None]
 
 
+def one_line(text: str, longest: int = 200) -> str:
+    """Return text that an application wrote as one line that does nothing to a terminal."""
+    line = "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
 def _record(line: bytes) -> Record | None:
     try:
         return msgspec.json.decode(line, type=Record)

@@ -1,110 +1,57 @@
-"""Draws a trace as a Mermaid sequence diagram: each arrow is an event, a command or a note that is in the trace. Pure."""
+"""Writes the steps of a trace down as a Mermaid sequence diagram of bounded length. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from tamago.cluster.children import describe_status
-from tamago.cluster.trace_lines import Line
-from tamago.cluster.trace_timeline import milliseconds
+from tamago.cluster.trace_lines import Line, one_line
+from tamago.cluster.trace_steps import CALLER, LAUNCHER, MASTER, Cast, Step
 
 MOST_STEPS: Final = 300
-MOST_PROCESSES: Final = 16
-"""Who comes after that many processes is drawn as one participant."""
-_LONGEST_LABEL: Final = 100
-
-MASTER, LAUNCHER, CALLER, OTHERS = "master", "launcher", "caller", "others"
-_CALLS, _SAYS, _LOSES = "->>", "-->>", "--x"
-_TOLD: Final = {"TellReady": "ready", "Drain": "drain", "DumpStacks": "dump your stacks", "Terminate": "SIGTERM", "Kill": "SIGKILL"}
-_REQUESTS: Final = frozenset({"ReloadRequested", "ScaleRequested", "KickRequested", "AgentRestartRequested", "StopRequested"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """An arrow, or a note if there is no receiver."""
-
-    sender: str
-    receiver: str = ""
-    arrow: str = ""
-    text: str
-    times: int = 1
-    noted: bool = False
+"""Steps in one diagram; of more, the first and the last are drawn."""
+_LONGEST_TEXT: Final = 100
+_DOWN: Final = frozenset({LAUNCHER, CALLER, MASTER})
+# How far apart the same step of two processes of a crowd may be.
+_CLOSE: Final = 6
+# What would end a statement, or begin an entity, a tag or a directive.
+_ENTITIES: Final = str.maketrans({"#": "#35;", ";": "#59;", "<": "#lt;", ">": "#gt;", "%": "#37;"})
 
 
 def draw(lines: Sequence[Line]) -> str:
     """Return the diagram of these lines."""
-    drawing = _Drawing(lines)
-    steps = _merged([step for line in lines for step in drawing.steps(line)])
-    half = MOST_STEPS // 2
+    cast = Cast(lines)
+    steps = _merged([step for line in lines for step in cast.steps(line)])
     if len(steps) > MOST_STEPS:
-        left = _Step(sender=MASTER, text=f"{len(steps) - 2 * half} more steps")
-        steps = [*steps[:half], left, *steps[-half:]]
-    used = {name for step in steps for name in (step.sender, step.receiver)}
-    shown = [f"    participant {name} as {label}" for name, label in drawing.participants().items() if name in used]
-    return "\n".join(["sequenceDiagram", *shown, *(f"    {_text(step)}" for step in steps)]) + "\n"
+        half = MOST_STEPS // 2
+        left_out = Step(sender=MASTER, text=f"{len(steps) - 2 * half} steps are left out")
+        steps = [*steps[:half], left_out, *steps[-half:]]
+    drawn = {MASTER} | {name for step in steps for name in (step.sender, step.receiver)}
+    participants = [f"    participant {name} as {label}" for name, label in cast.participants().items() if name in drawn]
+    return "\n".join(["sequenceDiagram", *participants, *(f"    {_statement(step)}" for step in steps)]) + "\n"
 
 
-def _merged(steps: Sequence[_Step]) -> list[_Step]:
-    """Join the same step made several times in a row, as with many processes in one participant."""
-    merged: list[_Step] = []
+def _merged(steps: Sequence[Step]) -> list[Step]:
+    """Join the same step made several times in a row; those of a crowd, whose members take turns, also a few steps apart."""
+    merged: list[Step] = []
     for step in steps:
-        if merged and replace(merged[-1], times=1) == step:
-            merged[-1] = replace(step, times=merged[-1].times + 1)
-        else:
+        near = range(len(merged) - 1, max(-1, len(merged) - 1 - (_CLOSE if step.crowd else 1)), -1)
+        index = next((i for i in near if replace(merged[i], times=1) == step), None)
+        if index is None:
             merged.append(step)
+        else:
+            merged[index] = replace(step, times=merged[index].times + 1)
     return merged
 
 
-def _text(step: _Step) -> str:
-    text = _escape(step.text) + (f" ×{step.times}" if step.times > 1 else "")
+def _statement(step: Step) -> str:
+    text = _escape(step.text) + (f" ({step.times} times)" if step.times > 1 else "")
     if not step.receiver:
         return f"Note over {step.sender}: {text}"
-    return f"{step.sender}{step.arrow}{step.receiver}: {text}"
+    arrow = "--x" if step.lost else "->>" if step.sender in _DOWN else "-->>"
+    return f"{step.sender}{arrow}{step.receiver}: {text}"
 
 
 def _escape(text: str) -> str:
-    """Take away what ends a statement or begins an entity or a tag in Mermaid."""
-    line = " ".join(text.split())
-    line = line if len(line) <= _LONGEST_LABEL else line[: _LONGEST_LABEL - 1] + "…"
-    line = line.replace("#", "#35;").replace("<", "#lt;").replace(">", "#gt;")
-    # Only the entities' own semicolons may stay.
-    return "".join(_keep(line)) or "-"
-
-
-def _keep(line: str) -> Iterator[str]:
-    entity = False
-    for character in line:
-        entity = character == "#" or (entity and character.isalnum())
-        yield character
-        if character == ";":
-            entity = False
-
-
-class _Drawing:
-    """Knows who is drawn under which name."""
-
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self._labels: dict[int, str] = {}
-        self._nests: dict[int, str] = {}
-        self._causes = {line.cause for line in lines if line.kind == "command" and line.cause is not None}
-        self._hidden = 0
-        for line in lines:
-            if line.process and line.process not in self._labels and line.name:
-                self._labels[line.process] = f"{line.name} gen {line.generation}" if line.generation else line.name
-        self._names = {peer: f"p{peer}" if index < MOST_PROCESSES else OTHERS for index, peer in enumerate(self._labels)}
-        self._parents = {line.process: line for line in lines if line.type == "Fork" and line.process is not None}
-
-    def participants(self) -> dict[str, str]:
-        labels = {LAUNCHER: "launcher", CALLER: "caller", MASTER: "master"}
-        labels |= {self._names[peer]: label for peer, label in self._labels.items() if self._names[peer] != OTHERS}
-        return labels | {OTHERS: f"{sum(name == OTHERS for name in self._names.values())} more processes"}
-
-    def steps(self, line: Line) -> Iterator[_Step]:
-        if line.kind == "note":
-            yield self._note(line)
-        elif line.kind == "event":
-            yield from self._event(line)
-        elif line.kind == "command":
-            yield from self._command(line)
+    return one_line(text, _LONGEST_TEXT).translate(_ENTITIES) or "-"

@@ -8,11 +8,14 @@ from statistics import median
 from typing import Final
 
 from tamago.cluster.trace_history import History, Life, Outcome, Segment
+from tamago.cluster.trace_lines import one_line
 
 LONGEST: Final = 40
 """Rows for workers; with more of them only the slowest, and those that failed, have one of their own."""
 _SHOWN_OF_MANY: Final = 20
 _NARROWEST_BAR: Final = 20
+_VISIBLE: Final = 0.00005
+"""Seconds; what is shorter would be shown as 0.0 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,10 @@ def draw(history: History, width: int) -> str:
     lines = [_headline(history), ""]
     lines += [f"{row.label:<{label}}  {_bar(row, history, columns)}  {row.text}".rstrip() for row in rows]
     lines += ["", f"{'':<{label}}  {_scale(history, columns)}", *_legend(rows)]
-    lines += [f"failed: {life.name}: {_one_line(life.problem)}" for life in history.lives if life.up is None and life.problem]
+    lines += [f"failed: {life.name}: {one_line(life.problem)}" for life in history.lives if life.up is None and life.problem]
     threads = sorted({name for life in history.lives for name in life.threads})
     if threads:
-        lines.append(f"started in spawn mode: the application starts threads when it is imported: {', '.join(threads)}")
+        lines.append(f"started in spawn mode: the application starts threads when it is imported: {one_line(', '.join(threads))}")
     return "\n".join(lines) + "\n"
 
 
@@ -54,18 +57,14 @@ def _headline(history: History) -> str:
     after = f"after {milliseconds(history.seconds)} ms"
     match history.outcome:
         case Outcome.READY:
-            where = f", listening on {', '.join(history.addresses)}" if history.addresses else ""
+            where = f", listening on {one_line(', '.join(history.addresses))}" if history.addresses else ""
             return f"{what}: ready {after}{where}"
         case Outcome.FAILED | Outcome.ROLLED_BACK:
-            return f"{what}: {history.outcome.value} {after}: {_one_line(history.problem)}".rstrip(": ")
+            return f"{what}: {history.outcome.value} {after}: {one_line(history.problem)}".rstrip(": ")
         case Outcome.STOPPED:
             return f"{what}: told to stop {after}"
         case Outcome.UNFINISHED:
             return f"{what}: not ready yet {after}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -91,7 +90,7 @@ def _rows(history: History) -> list[_Row]:
 def _row(life: Life, end: float, several: bool) -> _Row:
     label = f"{life.name} gen {life.generation}" if several or life.name == "nest" else life.name
     segments = life.segments(end)
-    shown = [segment for segment in segments if segment.seconds >= 0.00005]
+    shown = [segment for segment in segments if segment.seconds >= _VISIBLE]
     parts = [f"{segment.name} {milliseconds(segment.seconds)}" for segment in shown]
     total = f"= {milliseconds(segments[-1].end - life.asked)}" if len(parts) > 1 else ""
     fate = "" if life.up is not None else "FAILED" if life.problem else "..."
@@ -133,7 +132,7 @@ def _column(value: float, most: int) -> int:
 
 
 def _letter(name: str) -> str:
-    return {"launch": "#", "prepare": "#", "more": "="}.get(name, name[:1] or "?")
+    return _PLAIN.get(name, name[:1] or "?")
 
 
 def _scale(history: History, columns: int) -> str:
@@ -144,11 +143,13 @@ def _scale(history: History, columns: int) -> str:
 def _legend(rows: Iterable[_Row]) -> list[str]:
     names: dict[str, None] = {}
     for row in rows:
-        names.update(dict.fromkeys(segment.name for segment in row.segments if segment.name not in {"launch", "prepare", "more"}))
+        visible = (segment for segment in row.segments if segment.seconds >= _VISIBLE and segment.name not in _PLAIN)
+        names.update(dict.fromkeys(segment.name for segment in visible))
     meanings = [f"{_letter(name)} {name}{_MEANINGS.get(name, '')}" for name in names]
     return ["", "milliseconds: " + "; ".join(meanings)] if meanings else []
 
 
+_PLAIN: Final = {"launch": "#", "prepare": "#", "more": "="}
 _MEANINGS: Final = {
     "fork": " (until it exists)",
     "hello": " (until it speaks)",

@@ -16,7 +16,7 @@ class Waiting(NamedTuple):
     """A run of whole frames: many messages, or one request."""
 
     data: bytes
-    count: int
+    frames: int
 
 
 class WaitingLine:
@@ -39,7 +39,7 @@ class WaitingLine:
         """Put what could not be delivered after all before everything else. There is always room: it was let in once."""
         for run in reversed(list(runs)):
             self._runs.appendleft(run)
-            self.frames += run.count
+            self.frames += run.frames
             self.bytes += len(run.data)
 
     def take_all(self) -> list[Waiting]:
@@ -51,7 +51,7 @@ class WaitingLine:
 
     def _append(self, run: Waiting) -> None:
         self._runs.append(run)
-        self.frames += run.count
+        self.frames += run.frames
         self.bytes += len(run.data)
 
     def _what_fits(self, run: bytes | memoryview, count: int) -> tuple[bytes | memoryview, int]:

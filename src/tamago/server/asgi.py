@@ -122,7 +122,10 @@ class AsgiExchange(Exchange):
         """Take a piece of the answer."""
         kind = message["type"]
         if kind == "http.response.body":
-            self.write(message.get("body", b""), more=message.get("more_body", False))
+            more = message.get("more_body", False)
+            self.write(message.get("body", b""), more=more)
+            if not more:
+                return  # nothing is left to hold back
             if self.gone:
                 # Not an error in this version of the specification. A stream without any other `await` must not block the worker.
                 await asyncio.sleep(0)

@@ -181,6 +181,8 @@ class Exchange:
             self._left = _CHUNKED if self.version == "1.1" else _UNTIL_CLOSE
         framing = self._framing(head, length)
         self._head = None
+        if connection.transport.is_closing():
+            self.leave()  # noticed by the transport, which will tell the connection in a moment
         if self.gone:
             return
         self.sent = True
@@ -214,6 +216,9 @@ class Exchange:
         return lines
 
     def _write_next(self, data: bytes, *, more: bool) -> None:
+        if self.connection.transport.is_closing():
+            self.leave()
+            return
         left = self._left
         write = self.connection.transport.write
         if left == _CHUNKED:
@@ -282,7 +287,11 @@ class Exchange:
 
     def _failed(self, error: BaseException | None) -> None:
         path = self.target.decode("latin-1")
-        if error is None:
+        if error is None and self.hung_up:
+            # It was told of the disconnect and stopped: as it should.
+            self.leave()
+            self.connection.cut()
+        elif error is None:
             logger.error("%s %s: the application returned without completing its answer", self.method, path)
         elif not (self.gone and isinstance(error, ClientDisconnectedError)):
             logger.error("%s %s: the application failed", self.method, path, exc_info=error)

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from report import say  # type: ignore[import-not-found]  # beside it in a site
+
 import tamago
-from report import say
 
 VERSION = Path("version.txt").read_text().strip() if Path("version.txt").exists() else "1"
 
@@ -68,7 +69,7 @@ async def whole_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 
@@ -95,12 +96,12 @@ async def hold(rest: list[str], _receive: Receive, send: Send) -> None:
     """Answer only when the test lets go of the gate of that name."""
     loop = asyncio.get_running_loop()
     opened = os.open(rest[0], os.O_RDONLY | os.O_NONBLOCK)
-    let_go = loop.create_future()
+    let_go = asyncio.Event()
     # Readable only once the test wrote: a FIFO nobody has opened for writing yet is silent.
-    loop.add_reader(opened, lambda: let_go.done() or let_go.set_result(None))
+    loop.add_reader(opened, let_go.set)
     say("holding", gate=rest[0])
     try:
-        await let_go
+        await let_go.wait()
     finally:
         loop.remove_reader(opened)
         os.close(opened)
@@ -119,7 +120,7 @@ async def stream(_rest: list[str], _receive: Receive, send: Send) -> None:
 async def block(rest: list[str], _receive: Receive, send: Send) -> None:
     """Block the event loop."""
     say("blocking")
-    time.sleep(float(rest[0]))  # noqa: TID251  # app under test
+    time.sleep(float(rest[0]))  # noqa: ASYNC251, TID251  # app under test
     await answer(send, b"blocked")
 
 

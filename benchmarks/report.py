@@ -1,0 +1,106 @@
+"""Writes docs/benchmarks.md from the figures in `results/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks.goals import Goal, goals
+from benchmarks.paths import REPORT, ROOT
+from benchmarks.results import Result, table
+
+Render = Callable[[Result], str]
+
+INTRODUCTION = """\
+# Benchmarks
+
+<!-- Written by `python -m benchmarks report`; edit benchmarks/report.py instead. -->
+
+tamago beside its peers, measured in one run on one machine, over loopback. Do it yourself:
+
+```console
+$ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
+$ python -m benchmarks start       # then memory, reload, messenger, idle, http
+$ python -m benchmarks report      # writes this page
+```
+
+Every figure is a median over the runs named, and every server runs the same file with the same interpreter and libraries.
+`realistic` is FastAPI with pydantic models, SQLAlchemy models and an httpx client.
+"""
+
+SECTIONS: Mapping[str, tuple[str, str]] = {
+    "start": (
+        "Start",
+        (
+            "Seconds from the command until every worker has answered a request. New connections arrive all the time, and each "
+            "request blocks its worker, so a worker that joins is found at once; it says itself when its first request came. `last "
+            "start-up ended` is when the last worker's lifespan start-up was over: a lower bound that depends on no client."
+        ),
+    ),
+    "memory": (
+        "Memory",
+        (
+            "Proportional set size of the whole tree of processes (`smaps_rollup`), 1.5 s after the last worker's start-up, and again "
+            "after the requests."
+        ),
+    ),
+    "reload": (
+        "Reload",
+        (
+            "SIGHUP under steady load: requests are due at fixed moments, half of them on new connections, and latency counts from "
+            "the moment one was due. `gunicorn --preload` is missing because its SIGHUP brings no new code."
+        ),
+    ),
+    "messenger": (
+        "Messenger",
+        (
+            "Text between a worker and the agent, through the master. `one way` counts messages a second until the receiver has the "
+            "last one. `multiprocessing.Queue` and Redis connect two processes the same way; the bare relay copies bytes and is the "
+            "floor for any relay in Python. A round trip one at a time is bound by how fast the kernel wakes a process."
+        ),
+    ),
+    "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),
+    "http": (
+        "HTTP",
+        ("CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same cores."),
+    ),
+}
+
+
+def write(renders: Mapping[str, Render]) -> None:
+    """Write the page, with a section for each benchmark that has figures."""
+    parts = [INTRODUCTION]
+    for name, render in renders.items():
+        result = Result.load(name)
+        parts.append("\n".join(_section(name, result, render)))
+    REPORT.write_text("\n".join(parts))
+    print(f"wrote {REPORT.relative_to(ROOT)}")
+
+
+def _section(name: str, result: Result | None, render: Render) -> Iterator[str]:
+    heading, explanation = SECTIONS[name]
+    yield f"## {heading}\n\n{explanation}\n"
+    if result is None:
+        yield f"Not measured yet: `python -m benchmarks {name}`.\n"
+        return
+    yield f"{render(result)}\n"
+    if measured := goals(result):
+        rows = [
+            [
+                goal.text,
+                f"{goal.measured:.3g}",
+                f"{'at least' if goal.at_least else 'at most'} {goal.limit:.3g}",
+                "met" if goal.is_met else "**missed**",
+            ]
+            for goal in measured
+        ]
+        yield f"{table(rows, ['goal', 'measured', 'wanted', ''])}\n"
+    machine = result.machine
+    settings = ", ".join(f"{key} {value}" for key, value in result.settings.items() if not isinstance(value, dict))
+    where = f"{machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}"
+    yield f"*{result.when}; {where}; {settings}.*\n"
+    yield f"*Versions: {', '.join(f'{name} {version}' for name, version in sorted(result.versions.items()))}.*\n"
+
+
+def _verdict(goal: Goal) -> list[str]:
+    wanted = f"{'at least' if goal.at_least else 'at most'} {goal.limit:.3g}"
+    return [goal.text, f"{goal.measured:.3g}", wanted, "met" if goal.is_met else "**missed**"]

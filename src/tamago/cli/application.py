@@ -1,0 +1,142 @@
+"""The command group: which commands there are, loaded when needed, and how their mistakes are shown. Plugins add theirs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from tamago.cli.plugin_commands import Plugins
+from tamago.errors import ExitCode, TamagoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS: Final = {
+    "start": "tamago.cli.start:start",
+    "stop": "tamago.cli.stop:stop",
+    "reload": "tamago.cli.reload:reload",
+    "scale": "tamago.cli.scale:scale",
+    "restart-agent": "tamago.cli.restart_agent:restart_agent",
+    "kick": "tamago.cli.kick:kick",
+    "status": "tamago.cli.status:status",
+    "logs": "tamago.cli.logs:logs",
+    "check": "tamago.cli.check:check",
+    "config": "tamago.cli.config:config",
+    "trace": "tamago.cli.trace:trace",
+}
+"""Every command of ours, in the order of `--help`, and where it is."""
+
+
+class UsageError(TamagoError):
+    """The command line itself is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class CommandGroup(TyperGroup):
+    """Imports a command when it is asked for; what is not ours may be a plugin's."""
+
+    plugins: Plugins
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Name all commands, ours first."""
+        return [*COMMANDS, *sorted(self.plugins.load_all(reserved=COMMANDS))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return one command, or None."""
+        if cmd_name in COMMANDS:
+            if cmd_name not in self.commands:
+                self.commands[cmd_name] = _ours(cmd_name)
+            return self.commands[cmd_name]
+        return self.plugins.find(cmd_name, reserved=COMMANDS)
+
+
+def build() -> CommandGroup:
+    """Make the command group."""
+    app = typer.Typer(
+        cls=CommandGroup,
+        help="Run a Python web application as one master, one agent and N app workers.",
+        no_args_is_help=True,
+        rich_markup_mode=markup_mode(),
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    group = get_command(app)
+    assert isinstance(group, CommandGroup)  # noqa: S101 - it is the class asked for above
+    group.plugins = Plugins()
+    return group
+
+
+def markup_mode() -> Any:
+    """Return typer's name for boxes and colours on a terminal, and for plain text elsewhere."""
+    return "rich" if sys.stdout.isatty() else None
+
+
+def invoke(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    group = build()
+    try:
+        code = group.main(args=list(argv), prog_name="tamago", standalone_mode=False)
+    except TamagoError:
+        raise
+    except Exception as error:
+        # typer's errors have no public base class in all of its versions, but they all can do this.
+        if not hasattr(error, "format_message"):
+            if type(error).__name__ == "Abort":
+                raise KeyboardInterrupt from None
+            raise
+        return _mistake(group, error)
+    return code if isinstance(code, int) else 0
+
+
+def _mistake(group: CommandGroup, error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # It is the help text, and typer has printed it.
+        return int(ExitCode.USAGE)
+    problem = str(getattr(error, "message", error)).rstrip(".")
+    problem = problem[:1].lower() + problem[1:]
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "tamago")
+    hint = _advice(group, error, problem) or f"see `{path} --help`"
+    raise UsageError(_without_advice(problem), hint=hint)
+
+
+def _without_advice(problem: str) -> str:
+    return problem.partition(". Did you mean")[0].partition(" (Possible options")[0]
+
+
+def _advice(group: CommandGroup, error: Any, problem: str) -> str:
+    if possible := getattr(error, "possibilities", None):
+        close = get_close_matches(getattr(error, "option_name", ""), possible, n=1) or list(possible)
+        return f"did you mean {close[0]}?"
+    if problem.startswith("no such command"):
+        wrong = problem.partition("'")[2].partition("'")[0]
+        close = get_close_matches(wrong, group.list_commands(None), n=1)
+        return f"did you mean {close[0]}?" if close else ""
+    return ""
+
+
+def _ours(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), attribute)
+    app = typer.Typer(add_completion=False, rich_markup_mode=markup_mode(), pretty_exceptions_enable=False)
+    app.command(name)(function)
+    return get_command(app)
+
+
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"tamago {installed('tamago')} (Python {sys.version.split()[0]}, {os.uname().sysname})")
+        raise typer.Exit(0)

@@ -1,0 +1,73 @@
+"""`tamago config`: every setting as it would be used, and where it comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+import typer
+
+from tamago.cli.flags import FlagValue, accepts_settings, default_text, given
+from tamago.cli.output import print_json
+from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value
+from tamago.cluster.settings_sources import load
+
+
+@accepts_settings
+def config(
+    directory: Annotated[str, typer.Argument(metavar="[DIR]", help="Directory of the application.", show_default=False)] = ".",
+    *,
+    explain: Annotated[bool, typer.Option("--explain", help="Say where each value comes from.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    **flags: FlagValue | None,
+) -> int:
+    """Show every setting as `start` would use it, in the notation of tamago.toml. Takes the flags of `start`."""
+    resolved = load(directory, os.environ, given(flags))
+    if json:
+        print_json(
+            {
+                name: {"value": getattr(resolved.settings, name), "origin": resolved.origins[name]}
+                if explain
+                else getattr(resolved.settings, name)
+                for name in KNOBS
+            }
+        )
+    else:
+        print("\n".join(_lines(resolved.settings, resolved.origins, explain=explain)))
+    return 0
+
+
+def _lines(settings: Settings, origins: Mapping[str, str], *, explain: bool) -> Iterator[str]:
+    group = ""
+    for name, knob in KNOBS.items():
+        if knob.group != group:
+            yield f"# {knob.group}" if not group else f"\n# {knob.group}"
+            group = knob.group
+        value = getattr(settings, name)
+        line = f"{name} = {toml(value, knob)}"
+        note = f"{origins[name]}" if explain else ""
+        if knob.shown and value == knob.default:
+            note = f"{note}: {default_text(knob)}".lstrip(": ")
+        yield f"{line:<40} # {note}" if note else line
+
+
+def toml(value: Value, knob: Knob) -> str:
+    """Write a value as TOML does."""
+    match value:
+        case None:
+            return '""'
+        case bool():
+            return "true" if value else "false"
+        case tuple():
+            return "[" + ", ".join(_quoted(item) for item in value) + "]"
+        case str():
+            return _quoted(value)
+        case int() if knob.kind is Kind.OCTAL:
+            return f'"{value:o}"'
+        case _:
+            return f"{value:.15g}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

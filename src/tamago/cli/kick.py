@@ -1,0 +1,20 @@
+"""`tamago kick`: replace the worker in one slot."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tamago.cli.choice import AsJson, Directory, Title, carry_out
+
+
+def kick(
+    slot: Annotated[int, typer.Argument(metavar="SLOT", min=1, help="Number of the slot, as `tamago status` shows it.")],
+    directory: Directory = ".",
+    *,
+    title: Title = "",
+    json: AsJson = False,
+) -> int:
+    """Replace the worker in a slot; the new one serves before the old one leaves."""
+    return carry_out(directory, title, "kick", {"slot": slot}, as_json=json)

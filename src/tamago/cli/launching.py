@@ -1,0 +1,51 @@
+"""Turns `tamago start` into the master: in the foreground by exec, the same process; no command line library comes along."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import NoReturn
+
+from tamago.cli.plain_start import StartRequest
+from tamago.cluster.launch import HELD_SIGNALS, Launch, master_command, write_launch
+from tamago.cluster.settings import Settings
+from tamago.cluster.settings_sources import load
+from tamago.cluster.target import find_target
+
+# When this process began, as near as a module can tell.
+BEGAN = time.monotonic()
+
+
+def hold_signals() -> None:
+    """Block the signals the master handles: one that comes before its handlers are set is delivered then, and not lost."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+
+
+def release_signals() -> None:
+    """Undo `hold_signals`, for a process that does not become the master."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+
+
+def check(request: StartRequest) -> Settings:
+    """Return the settings the master will read once more; every mistake shows here, before anything is started."""
+    settings = load(request.directory, os.environ, request.flags).settings
+    find_target(settings)
+    return settings
+
+
+def become_master(request: StartRequest) -> NoReturn:
+    """Check the request and replace this process by the master."""
+    settings = check(request)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    execute(Launch(directory=settings.directory, flags=request.flags, began=BEGAN))
+
+
+def execute(launch: Launch) -> NoReturn:
+    """Replace this process by the master."""
+    # Whoever says PYTHONPATH=src means the directory of now, whichever one the master and its children work in.
+    if path := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
+    os.execv(sys.executable, master_command(write_launch(launch)))  # noqa: S606

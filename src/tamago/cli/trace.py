@@ -1,0 +1,33 @@
+"""`tamago trace`: how a start or a reload went, drawn from what the master recorded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from tamago.cli.choice import Directory, Title, base, title_of
+from tamago.cli.output import is_terminal, terminal_width
+from tamago.cluster import trace_view
+from tamago.cluster.home import run_root
+from tamago.cluster.rundir import TRACE
+
+
+def trace(
+    directory: Directory = ".",
+    *,
+    title: Title = "",
+    form: Annotated[Literal["timeline", "json", "mermaid"], typer.Option("--format", help="How to show it.")] = "timeline",
+    generation: Annotated[int, typer.Option(metavar="N", min=1, help="1 is the start, each reload makes one more.")] = 1,
+    everything: Annotated[bool, typer.Option("--all", help="With --format mermaid: all that was recorded.")] = False,
+) -> int:
+    """Show who started when and how long each step took; also after the cluster ended."""
+    records = trace_view.load(run_root(base()) / title_of(directory, title) / TRACE)
+    if form == "json":
+        text = trace_view.as_json(records, generation=generation)
+    elif form == "mermaid":
+        text = trace_view.mermaid(records, generation=generation, all=everything)
+    else:
+        text = trace_view.timeline(records, terminal_width() if is_terminal() else 100, generation=generation)
+    print(text.rstrip("\n"))
+    return 0

@@ -1,0 +1,10 @@
+"""`python -m tamago.cluster`: the bare master."""
+
+import sys
+
+# asyncio loads ssl if it finds it: 5 MiB of a process that never speaks TLS. The others, who may, are started afresh.
+sys.modules["ssl"] = None  # type: ignore[assignment]
+
+from tamago.cluster.main import main  # noqa: E402
+
+main()

@@ -1,0 +1,22 @@
+"""An agent that says what happens to it, and answers."""
+
+from __future__ import annotations
+
+import os
+
+import tamago
+from report import say  # type: ignore[import-not-found]  # beside it in a site
+
+
+class Agent:
+    """Every hook once, in order."""
+
+    async def start(self) -> None:
+        tamago.messenger.on("ping", lambda data: {"pid": os.getpid(), "data": data})
+        say("agent-start")
+
+    async def ready(self) -> None:
+        say("agent-ready")
+
+    async def stop(self) -> None:
+        say("agent-stop")

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from tamago.ipc import wire
+from tamago.ipc.channel import HARD_LIMIT, HIGH_WATER, Channel, ChannelClosedError, QueueFullError
+from tamago.ipc.wire import FrameTooLargeError
+
+pytestmark = pytest.mark.anyio
+Pair = tuple[socket.socket, socket.socket]
+
+
+class Recorder:
+    """A channel and what it said."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.bodies: list[bytes] = []
+        self.ended = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.channel = Channel(sock, peer=7, loop=asyncio.get_running_loop(), on_frames=self._frames, on_eof=self.ended.set)
+        self.channel.start()
+
+    def _frames(self, frames: list[wire.Frame]) -> None:
+        self.bodies += [bytes(frame[6]) for frame in frames]
+        self.arrived.set()
+
+    def send(self, body: bytes) -> None:
+        self.channel.send(1, 1, 0, 0, 0, body)
+
+
+def read_all(sock: socket.socket, size: int) -> bytes:
+    """Read in another thread, as another process would."""
+    sock.setblocking(True)
+    data = bytearray()
+    while len(data) < size:
+        data += sock.recv(min(1 << 20, size - len(data)))
+    return bytes(data)
+
+
+async def test_sends_of_one_iteration_leave_as_one_write(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    for body in (b"a", b"b", b"c"):
+        recorder.send(body)
+    assert recorder.channel.queued == 63
+    await asyncio.sleep(0)
+    frames = wire.split(pair[1].recv(1000))
+    assert [(frame[4], bytes(frame[6])) for frame in frames] == [(7, b"a"), (7, b"b"), (7, b"c")]
+    recorder.channel.close()
+
+
+async def test_what_is_sent_while_frames_are_handled_leaves_before_the_loop_turns(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    pair[1].send(wire.pack(1, 1, b"ping"))
+
+    def pong(_frames: list[wire.Frame]) -> None:
+        recorder.send(b"pong")
+        asyncio.get_running_loop().call_soon(lambda: seen.append(pair[1].recv(1000)))
+
+    seen: list[bytes] = []
+    recorder.channel._on_frames = pong
+    while not seen:
+        await asyncio.sleep(0)
+    assert [bytes(frame[6]) for frame in wire.split(seen[0])] == [b"pong"]
+    recorder.channel.close()
+
+
+async def test_frames_larger_than_a_read_arrive_whole(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    bodies = [bytes([number]) * 300_000 for number in range(5)]
+    data = b"".join(wire.pack(1, 1, body) for body in bodies)
+    sending = asyncio.create_task(asyncio.to_thread(pair[1].sendall, data))
+    while len(recorder.bodies) < 5:
+        recorder.arrived.clear()
+        await recorder.arrived.wait()
+    await sending
+    assert recorder.bodies == bodies
+    recorder.channel.close()
+
+
+async def test_the_end_of_the_stream_is_told_once_after_the_last_frame(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    pair[1].send(wire.pack(1, 1, b"last"))
+    pair[1].close()
+    await recorder.ended.wait()
+    assert recorder.bodies == [b"last"]
+    assert recorder.channel.closed
+    with pytest.raises(ChannelClosedError):
+        recorder.send(b"")
+    with pytest.raises(ChannelClosedError):
+        await recorder.channel.drain()
+
+
+async def test_bytes_that_are_no_frames_end_the_stream(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(pair[0])
+    pair[1].send(b"\xff" * 20)
+    await recorder.ended.wait()
+    assert "no frames" in caplog.text
+
+
+async def test_drain_waits_for_a_slow_reader_and_nothing_is_lost(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    body, count = bytes(100_000), 40
+    frame = len(wire.pack(1, 1, body))
+    reading = asyncio.Event()
+    reader: asyncio.Task[bytes] | None = None
+    highest = 0
+    for _ in range(count):
+        recorder.send(body)
+        highest = max(highest, recorder.channel.queued)
+        if recorder.channel.queued > HIGH_WATER and reader is None:
+            waiting = asyncio.create_task(recorder.channel.drain())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            reader = asyncio.create_task(asyncio.to_thread(read_all, pair[1], frame * count))
+            reading.set()
+            await waiting
+        await recorder.channel.drain()
+    await recorder.channel.flush()
+    assert reader is not None
+    assert len(await reader) == frame * count
+    assert highest < HIGH_WATER + 2 * frame
+    recorder.channel.close()
+
+
+async def test_flush_waits_until_all_is_with_the_kernel(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.send(bytes(5_000_000))
+    reader = asyncio.create_task(asyncio.to_thread(read_all, pair[1], 5_000_020))
+    await recorder.channel.flush()
+    assert recorder.channel.queued == 0
+    assert len(await reader) == 5_000_020
+    recorder.channel.close()
+
+
+async def test_a_send_past_the_hard_limit_is_refused_and_adds_nothing(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    body = bytes(wire.MAX_BODY)
+    with pytest.raises(QueueFullError) as caught:
+        for _ in range(6):
+            recorder.send(body)
+    assert caught.value.queued <= HARD_LIMIT
+    assert recorder.channel.queued == caught.value.queued
+    recorder.channel.close()
+
+
+async def test_a_body_over_the_limit_is_refused(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    with pytest.raises(FrameTooLargeError):
+        recorder.send(bytes(wire.MAX_BODY + 1))
+    recorder.channel.close()
+
+
+async def test_a_reader_that_dies_wakes_those_who_wait_for_it(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.send(bytes(4 * HIGH_WATER))
+    waiting = asyncio.create_task(recorder.channel.drain())
+    await asyncio.sleep(0)
+    pair[1].close()
+    with pytest.raises(ChannelClosedError):
+        await waiting
+    await recorder.ended.wait()
+
+
+async def test_a_thread_may_send_and_is_refused_what_the_loop_would_refuse(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    refused: list[type[Exception]] = []
+
+    def work() -> None:
+        for number in range(100):
+            recorder.send(b"%d" % number)
+        for size in (wire.MAX_BODY + 1, *[wire.MAX_BODY] * 4):
+            try:
+                recorder.send(bytes(size))
+            except (FrameTooLargeError, QueueFullError) as error:
+                refused.append(type(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    got = wire.Decoder().feed(pair[1].recv(2200))
+    assert [int(bytes(frame[6])) for frame in got[:100]] == list(range(100))
+    assert refused == [FrameTooLargeError, QueueFullError, QueueFullError, QueueFullError]
+    recorder.channel.close()
+
+
+async def test_closing_twice_is_closing_once(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.channel.close()
+    recorder.channel.close()
+    assert not recorder.ended.is_set()
+    assert pair[1].recv(1) == b""

@@ -30,11 +30,11 @@ ready = Ready()
 def __getattr__(name: str) -> object:
     # `import tamago` in a hosted application must cost next to nothing, and the master must not load what only children use.
     if name == "messenger":
-        from tamago.ipc.messenger import Messenger
+        from tamago.ipc.messenger import Messenger  # noqa: PLC0415 - the point of this function
 
         value: object = Messenger()
     elif name == "Cluster":
-        from tamago.cluster.master import Cluster
+        from tamago.cluster.master import Cluster  # noqa: PLC0415 - the point of this function
 
         value = Cluster
     else:

@@ -1,4 +1,4 @@
-"""Who this process is. The object is made at import and stays the same, so that an application may keep it; what it says changes at the fork."""
+"""Who this process is. The object stays the same from import on, so that an application may keep it; what it says changes at the fork."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tamago.types import Identity, Role
 
 
 class Me:
-    """This process, as `tamago.me`: `role`, `slot`, `generation`, `title`, `pid`, `env`, `in_cluster`.
+    """Tells as `tamago.me` who we are: `role`, `slot`, `generation`, `title`, `pid`, `env`, `in_cluster`.
 
-    Outside a cluster (plain uvicorn, pytest, a shell) it is a worker in slot 1 of generation 1 with an empty title, and `in_cluster` is False.
+    Outside a cluster (plain uvicorn, pytest, a shell) that is a worker in slot 1 of generation 1 without a title, and `in_cluster` is False.
     """
 
     def __init__(self) -> None:

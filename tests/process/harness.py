@@ -44,10 +44,8 @@ class Cluster:
 
     def wait_ready(self) -> Cluster:
         """Block until the log says that every worker serves, and learn where."""
-        self.output.expect(READY)
-        self.places = [
-            place_of(match["address"].rstrip(",.")) for match in self.output.found(r"(?P<address>https?://[^\s,]+|unix:[^\s,]+)")
-        ]
+        line = self.output.expect(READY)[0].string
+        self.places = [place_of(address) for address in re.findall(r"https?://[^\s,]+|unix:[^\s,]+", line)]
         return self
 
     def signal(self, number: signal.Signals) -> None:

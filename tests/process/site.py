@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.process.privilege import NOBODY
+
 TAMAGO = Path(sys.executable).with_name("tamago")
 _APPS = Path(__file__).with_name("apps")
 _NOT_OURS = ("TAMAGO_", "PYTEST_", "COVERAGE", "LISTEN_", "NOTIFY_", "XDG_")
@@ -78,6 +80,11 @@ class Site:
             text=True,
             check=False,
         )
+
+    def give_to_nobody(self) -> None:
+        """Let `nobody` own all of it; for root's tests."""
+        for path in (self.root, *self.root.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
 
     def sockets(self) -> list[Path]:
         """The Unix sockets that lie in the run directory."""

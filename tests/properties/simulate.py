@@ -9,10 +9,11 @@ import argparse
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from tests.properties.endings import answers_everybody, recovers, stops
 from tests.properties.laws import NoGaps, answers_are_true, obey_the_laws
 from tests.properties.nature import Faults, Rough
 from tests.properties.world import Child, Request, World
@@ -35,13 +36,11 @@ from tamago.cluster.events import (
     StopRequested,
     TimePassed,
 )
-from tamago.cluster.policy import CHANNEL_GRACE, DUMP_GRACE, FORK_PATIENCE, KILL_PATIENCE, LONGEST_PAUSE, NEST_PATIENCE, Policy
-from tamago.cluster.states import ClusterState, ProcessState
+from tamago.cluster.policy import Policy
+from tamago.cluster.states import ClusterState
 from tamago.types import Role
 
 C = ClusterState
-# What a process needs to be gone once its end is decided: the dump, the closed channel, SIGKILL at work.
-END = DUMP_GRACE + CHANNEL_GRACE + KILL_PATIENCE
 
 
 class SimulationError(AssertionError):
@@ -97,11 +96,12 @@ class Schedule:
             self._disturb()
             self._pass()
         if self.rng.random() < 0.1 and not self.faults.are_none:
-            self._despair()
+            despair = self.rng.choice(("boot_fails", "hangs_in_boot", "fork_fails", "nest_stalls"))
+            self.nature.faults = replace(Faults(), **{despair: 1.0})
+            answers_everybody(self.world, self.policy)
         self.nature.calm()
-        if self.world.state is not C.STOPPING:
-            self._recover()
-        self._stop()
+        recovers(self.world, self.policy)
+        stops(self.world, self.policy, now=self.rng.random() < 0.3)
 
     def _start_in_peace(self) -> None:
         # Most of what is interesting comes after READY, and few rough starts get there.
@@ -118,25 +118,28 @@ class Schedule:
     # ── chaos ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _disturb(self) -> None:
-        rng, faults = self.rng, self.faults
-        if rng.random() < faults.dies:
-            self._kill(Role.AGENT, Role.WORKER)
-        if rng.random() < faults.nest_dies:
-            self._kill(Role.NEST)
-        if rng.random() < faults.hangs:
-            self._about_somebody(lambda child: ProcessHung(process=child.peer, seconds=31.0))
-        if rng.random() < faults.lies:
-            self._about_somebody(rng.choice(LIES))
-        if rng.random() < faults.sleeps:
-            self.world.sleep(rng.choice((0.5, 5.0, 60.0, 3600.0)))
-        if rng.random() < self.asks:
-            self.world.ask(self._draw_request())
-        if rng.random() < self.stops:
-            self.world.ask(StopRequested(now=rng.random() < 0.2))
-        if rng.random() < 0.02:
-            self.world.tell(TimePassed())
-        if rng.random() < self.asks:
-            self._about_somebody(lambda child: RecycleDue(process=child.peer, reason="10000 requests"))
+        faults, draw = self.faults, self.rng.random
+        for chance, act in (
+            (faults.dies, lambda: self._kill(Role.AGENT, Role.WORKER)),
+            (faults.nest_dies, lambda: self._kill(Role.NEST)),
+            (faults.hangs, lambda: self._about_somebody(lambda child: ProcessHung(process=child.peer, seconds=31.0))),
+            (faults.lies, lambda: self._about_somebody(self.rng.choice(LIES))),
+            (faults.sleeps, lambda: self.world.sleep(self.rng.choice((0.5, 5.0, 60.0, 3600.0)))),
+            (self.asks, lambda: self.world.ask(self._draw_request())),
+            (self.asks, lambda: self._about_somebody(lambda child: RecycleDue(process=child.peer, reason="10000 requests"))),
+            (self.stops, lambda: self.world.ask(StopRequested(now=draw() < 0.2, timeout=self.policy.stop_timeout / 2))),
+            (0.02, lambda: self.world.tell(TimePassed())),
+            (self.asks / 4, self._change_settings),
+        ):
+            if draw() < chance:
+                act()
+
+    def _change_settings(self) -> None:
+        # As after a reload: other timeouts, never longer ones, so that the bounds below hold.
+        if self.world.state is not C.READY:
+            return
+        policy = replace(self.policy, boot_timeout=self.policy.boot_timeout / 2, reload_batch=self.rng.randint(1, 3))
+        self.world.use(policy)
 
     def _kill(self, *roles: Role) -> None:
         if victims := [child for child in self.world.alive() if child.role in roles]:
@@ -159,55 +162,6 @@ class Schedule:
                 AgentRestartRequested(),
             )
         )
-
-    # ── calm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _recovery_bound(self) -> float:
-        # Who hangs now, hangs; after that everybody boots. A reload that was asked for may come after the one that runs.
-        boot, stop = self.policy.boot_timeout, self.policy.stop_timeout
-        once = FORK_PATIENCE + boot + LONGEST_PAUSE + stop + END
-        return 3 * once + (self.world.supervisor.slots + 9) * (stop + END)
-
-    def _despair(self) -> None:
-        """From now on nobody boots, for ever: who asked for something is told so."""
-        self.nature.faults = replace(Faults(), **{self.rng.choice(("boot_fails", "hangs_in_boot", "fork_fails", "nest_stalls")): 1.0})
-        bound = self._recovery_bound()
-        assert self.world.run(bound, until=lambda: not self.world.pending), f"no answer within {bound} s: {self.world.pending}"
-
-    def _recover(self) -> None:
-        world, supervisor, bound = self.world, self.world.supervisor, self._recovery_bound()
-
-        def whole() -> bool:
-            return world.exit is not None or (
-                supervisor.state is C.READY
-                and not supervisor.degraded
-                and not world.pending
-                and not any(seat.renew or seat.successor for seat in supervisor.seats)
-                and all(process.state is ProcessState.READY for process in supervisor.processes.values())
-            )
-
-        assert world.run(bound, until=whole), (
-            f"no recovery within {bound} s: requests {world.pending} {list(supervisor.processes.values())}"
-        )
-        if world.exit is not None:
-            return
-        world.run(LONGEST_PAUSE + END)
-        assert whole(), "it was whole and is not any more, though nothing happened"
-        if world.exit is not None:
-            return  # a death before the calm was one too many for --max-restarts
-        roles = [process.role for process in supervisor.processes.values()]
-        assert (roles.count(Role.NEST), roles.count(Role.AGENT)) == (1, int(self.policy.agent))
-        assert roles.count(Role.WORKER) == supervisor.slots == world.slots
-
-    def _stop(self) -> None:
-        world, policy = self.world, self.policy
-        now = self.rng.random() < 0.3
-        if world.exit is None and (now or world.state is not C.STOPPING):
-            world.ask(StopRequested(now=now))
-        # Workers, agent, nest: one after the other.
-        bound = END if now else policy.drain_delay + 2 * (policy.stop_timeout + END) + NEST_PATIENCE + END
-        bound += FORK_PATIENCE
-        assert world.run(bound, until=lambda: world.exit is not None), f"no stop within {bound} s"
 
 
 # Said of a process, whatever it is and does.
@@ -240,15 +194,6 @@ def shortest(seed: int, steps: int) -> SimulationError | None:
     return None
 
 
-def failures(seeds: Iterator[int], steps: int) -> Iterator[SimulationError]:
-    """Yield the failures of many schedules, each as short as it gets."""
-    for seed in seeds:
-        try:
-            simulate(seed, steps)
-        except SimulationError as error:
-            yield shortest(seed, steps) or error
-
-
 def main() -> int:
     """Simulate; return the exit code."""
     parser = argparse.ArgumentParser(description="Run the supervisor through random fault schedules.")
@@ -257,19 +202,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--seconds", type=float, default=3600.0, help="begin no further schedule after this time (3600)")
     arguments = parser.parse_args()
-    begin = time.monotonic()
-
-    def seeds() -> Iterator[int]:
-        for seed in range(arguments.seed, arguments.seed + arguments.schedules):
-            if time.monotonic() - begin > arguments.seconds:
-                return
-            yield seed
-            seeds.done += 1  # type: ignore[attr-defined]
-
-    seeds.done = 0  # type: ignore[attr-defined]
-    failure = next(failures(seeds(), arguments.steps), None)
-    print(failure if failure is not None else f"{seeds.done} schedules, no failure, {time.monotonic() - begin:.1f} s")  # type: ignore[attr-defined]
-    return int(failure is not None)
+    begin, done = time.monotonic(), 0
+    for seed in range(arguments.seed, arguments.seed + arguments.schedules):
+        if time.monotonic() - begin > arguments.seconds:
+            break
+        try:
+            simulate(seed, arguments.steps)
+        except SimulationError as error:
+            print(shortest(seed, arguments.steps) or error)
+            return 1
+        done += 1
+    print(f"{done} schedules, no failure, {time.monotonic() - begin:.1f} s")
+    return 0
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ class World:
     def sleep(self, seconds: float) -> None:
         """Let time pass while the master does not run: its processes do, and it learns of it late, but before any timer fires."""
         end = self.now + seconds
-        self._inbox = inbox = []
+        inbox: list[Event] = []
+        self._inbox = inbox
         while self._queue and self._queue[0][0] <= end:
             self.now, _, act = heappop(self._queue)
             act()
@@ -211,6 +212,8 @@ class World:
     def ask(self, event: Request) -> int:
         """Send a request under a number of its own."""
         request = next(self._requests)
+        if self.exit is not None:
+            return request
         event = replace(event, request=request)
         serving = (child for child in self.children.values() if child.is_known and child.active and not child.leaving)
         peer = 0
@@ -222,6 +225,11 @@ class World:
         self.pending.add(request)
         self.tell(event)
         return request
+
+    def use(self, policy: Policy) -> None:
+        """Change the settings, as a reload may."""
+        self.policy = policy
+        self.supervisor.use(policy)
 
     def _note(self, event: Event) -> None:
         """Remember what the supervisor knows from now on."""
@@ -335,6 +343,11 @@ class World:
                 self._insist(child is not None and child.is_known, command, "is for a process that has no pid or is gone")
                 if child is not None:
                     self._obey_order(child, command)
+            case _:
+                self._obey_word(command, event)
+
+    def _obey_word(self, command: CloseListeners | SetSlots | EnterState | Report | Answer | Exit, event: Event) -> None:
+        match command:
             case CloseListeners():
                 self._insist(self.listeners_open, command, "closes them twice")
                 self._insist(self.state is ClusterState.STOPPING, command, "closes them while the cluster serves")

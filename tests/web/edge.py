@@ -198,7 +198,9 @@ async def running(runtime: WorkerRuntime, meter: CountingMeter, listener: socket
 
 
 @contextlib.asynccontextmanager
-async def serving(app: AsgiApp, *, path: Path | None = None, accept_pause: Callable[[], float] = lambda: 0.0, **options: Any) -> AsyncIterator[Served]:
+async def serving(
+    app: AsgiApp, *, path: Path | None = None, accept_pause: Callable[[], float] = lambda: 0.0, **options: Any
+) -> AsyncIterator[Served]:
     """Serve an ASGI application around the block; options are those of ServerOptions."""
     meter = CountingMeter()
     settings = ServerOptions(**{"linger": 0.02, **options})

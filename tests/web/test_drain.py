@@ -15,8 +15,6 @@ from tests.web.conftest import Run
 from tests.web.edge import Client, CountingMeter, Served, context, listen, request, serving
 
 
-
-
 def test_what_is_in_flight_is_finished_with_connection_close(run: Run) -> None:
     async def main() -> None:
         gate = Gate()

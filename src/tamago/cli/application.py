@@ -133,10 +133,16 @@ def _ours(name: str) -> Any:
     return get_command(app)
 
 
-def _root(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         print(f"tamago {installed('tamago')} (Python {sys.version.split()[0]}, {os.uname().sysname})")
         raise typer.Exit(0)
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    del version

@@ -29,7 +29,10 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **flags: FlagValue | None,
 ) -> int:
-    """Check the settings and import the application and its agent, without serving. Takes the flags of `start`."""
+    """Check settings and application.
+
+    Imports the application and its agent without serving. Takes the flags of `start`.
+    """
     settings = load(directory, os.environ, given(flags)).settings
     target = find_target(settings)
     command = [sys.executable, "-P", "-m", "tamago.cli.check_target"]

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from tamago.cli.flags import FlagValue, accepts_settings, default_text, given
+from tamago.cli.flags import BY_ARGUMENT, FlagValue, accepts_settings, given
 from tamago.cli.output import print_json
-from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value
+from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value, default_text
 from tamago.cluster.settings_sources import load
 
 
@@ -22,7 +22,10 @@ def config(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     **flags: FlagValue | None,
 ) -> int:
-    """Show every setting as `start` would use it, in the notation of tamago.toml. Takes the flags of `start`."""
+    """Show every setting.
+
+    As `start` would use it, in the notation of tamago.toml. Takes the flags of `start`.
+    """
     resolved = load(directory, os.environ, given(flags))
     if json:
         print_json(
@@ -46,6 +49,9 @@ def _lines(settings: Settings, origins: Mapping[str, str], *, explain: bool) -> 
             group = knob.group
         value = getattr(settings, name)
         line = f"{name} = {toml(value, knob)}"
+        if value is None or name in BY_ARGUMENT:
+            # What a file cannot say is a comment in it.
+            line = f"# {line}"
         note = f"{origins[name]}" if explain else ""
         if knob.shown and value == knob.default:
             note = f"{note}: {default_text(knob)}".lstrip(": ")

@@ -71,9 +71,13 @@ def start_daemon(request: StartRequest, *, timeout: float, as_json: bool) -> int
     with launched.report:
         try:
             started = _wait(launched, timeout)
+        except (ControlError, MasterDiedError):
+            # It said so, or died, after it had stopped everything; only its exit is due.
+            _clean_up(launched, signalled=False)
+            raise
         except BaseException:
             # Ctrl-C as well: nobody would know of what goes on booting.
-            _clean_up(launched)
+            _clean_up(launched, signalled=True)
             raise
     if as_json:
         print_json(started)
@@ -194,11 +198,12 @@ def _show(launched: _Launched, progress: Progress) -> None:
         progress.show(f"waiting: {launched.waiting_for}", detail=f"{time.monotonic() - BEGAN:.0f} s")
 
 
-def _clean_up(launched: _Launched) -> None:
+def _clean_up(launched: _Launched, *, signalled: bool) -> None:
     if not launched.pid:
         return
     with ProcessHandle(launched.pid) as master:
-        master.send(signal.SIGTERM)
+        if signalled:
+            master.send(signal.SIGTERM)
         if not master.wait(CLEAN_UP_SECONDS):
             # Its children see their channels end and leave by themselves.
             master.send(signal.SIGKILL)

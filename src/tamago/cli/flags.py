@@ -8,36 +8,13 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from tamago.cluster.settings import KNOBS, Kind, Knob, Value
+from tamago.cluster.settings import KNOBS, Kind, Knob, default_text
 
 FlagValue = str | bool | list[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BY_ARGUMENT: Final = frozenset({"directory"})
 """Settings that are said by a positional argument."""
-
-
-def default_text(knob: Knob) -> str:
-    """Say what a setting is unless told, for help texts and the reference; empty where there is nothing to say."""
-    if knob.shown:
-        return knob.shown
-    return _text_of(knob.default, knob) + (f" {knob.unit}" if knob.unit and knob.default not in (None, "", ()) else "")
-
-
-def _text_of(value: Value, knob: Knob) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "on" if value else "off"
-        case tuple():
-            return ", ".join(value)
-        case int() if knob.kind is Kind.OCTAL:
-            return f"{value:o}"
-        case float():
-            return f"{value:g}"
-        case _:
-            return str(value)
 
 
 def accepts_settings(command: Command) -> Command:

@@ -16,5 +16,8 @@ def kick(
     title: Title = "",
     json: AsJson = False,
 ) -> int:
-    """Replace the worker in a slot; the new one serves before the old one leaves."""
+    """Replace the worker in one slot.
+
+    The new one serves before the old one leaves.
+    """
     return carry_out(directory, title, "kick", {"slot": slot}, as_json=json)

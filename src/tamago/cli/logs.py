@@ -34,7 +34,10 @@ def logs(
         Literal["all", "stdout", "stderr"], typer.Option(help="Which of the two files; the log itself is in stderr.")
     ] = "all",
 ) -> int:
-    """Show the end of the log files of a daemon, also after it ended."""
+    """Show the log files of a daemon.
+
+    Works also after it ended.
+    """
     name = title_of(directory, title)
     paths = paths_of(name)
     wanted = [path for kind, path in (("stdout", paths.stdout), ("stderr", paths.stderr)) if stream in ("all", kind)]

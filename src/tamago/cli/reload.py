@@ -6,5 +6,8 @@ from tamago.cli.choice import AsJson, Directory, Title, carry_out
 
 
 def reload(directory: Directory = ".", *, title: Title = "", json: AsJson = False) -> int:
-    """Replace every process by one with the new code; if that does not boot, the old ones serve on and this exits 1."""
+    """Load new code without losing a request.
+
+    Every process is replaced by one with the new code. If that does not boot, the old ones serve on and this exits 1.
+    """
     return carry_out(directory, title, "reload", {}, as_json=json)

@@ -6,5 +6,8 @@ from tamago.cli.choice import AsJson, Directory, Title, carry_out
 
 
 def restart_agent(directory: Directory = ".", *, title: Title = "", json: AsJson = False) -> int:
-    """Replace the agent; messages to it wait meanwhile."""
+    """Replace the agent.
+
+    Messages to it wait meanwhile.
+    """
     return carry_out(directory, title, "restart_agent", {}, as_json=json)

@@ -24,7 +24,7 @@ def scale(
     title: Title = "",
     json: AsJson = False,
 ) -> int:
-    """Have N workers from now on; returns when they serve."""
+    """Have N workers from now on."""
     if not re.fullmatch(r"[+-]?[0-9]{1,6}", workers):
         raise ScaleError(f"{workers!r} is no number of workers", hint="for example: tamago scale 4, or tamago scale +1")
     return carry_out(directory, title, "scale", {"workers": int(workers), "relative": workers[0] in "+-"}, as_json=json)

@@ -25,7 +25,10 @@ def start(
     json: Annotated[bool, typer.Option("--json", help="With --daemon: print the result as JSON.")] = False,
     **flags: Flag,
 ) -> int:
-    """Start a cluster: in the foreground, where this command becomes the master, or with --daemon in the background."""
+    """Start a cluster.
+
+    In the foreground this command becomes the master; with --daemon it returns once every worker serves.
+    """
     request = StartRequest(directory=directory, flags=given(flags))
     if not daemon:
         become_master(request)

@@ -32,7 +32,7 @@ def status(
     while True:
         running = list_running(base()) if everything else [choose(directory, title)]
         if not running:
-            raise NotRunningError("no cluster is running", hint=f"nothing runs under {base()}")
+            raise NotRunningError("no cluster is running", hint=f"looked in {base()}; start one with `tamago start`")
         found = [read_status(one) for one in running]
         if json:
             print_json(found if everything else found[0])

@@ -27,10 +27,13 @@ def stop(
     now: Annotated[bool, typer.Option("--now", help="Do not let anything finish.")] = False,
     json: AsJson = False,
 ) -> int:
-    """Stop a cluster: finish what is in flight, end every process, and return when all is gone (1: something had to be killed)."""
+    """Stop a cluster.
+
+    Finishes what is in flight, ends every process, and returns when all is gone. Exit code 1: something had to be killed.
+    """
     running = list_running(base()) if everything else [choose(directory, title)]
     if not running:
-        raise NotRunningError("no cluster is running", hint=f"nothing runs under {base()}")
+        raise NotRunningError("no cluster is running", hint=f"looked in {base()}; start one with `tamago start`")
     with Progress() as progress:
 
         def stop_one(one: Running) -> Stopped:

@@ -21,7 +21,10 @@ def trace(
     generation: Annotated[int, typer.Option(metavar="N", min=1, help="1 is the start, each reload makes one more.")] = 1,
     everything: Annotated[bool, typer.Option("--all", help="With --format mermaid: all that was recorded.")] = False,
 ) -> int:
-    """Show who started when and how long each step took; also after the cluster ended."""
+    """Show how the start went.
+
+    Who started when and how long each step took; works also after the cluster ended.
+    """
     records = trace_view.load(run_root(base()) / title_of(directory, title) / TRACE)
     if form == "json":
         text = trace_view.as_json(records, generation=generation)

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import NoReturn, cast
 
@@ -154,7 +154,7 @@ class Child:
         tamago.ready.set()
         try:
             await self._runtime.ready()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the hook raises
             _log.exception("the ready hook failed")
             if self._boot.role == Role.AGENT.value:
                 self._agent_failed(error)
@@ -169,7 +169,7 @@ class Child:
         finally:
             try:
                 await runtime.stop()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever the hook raises
                 _log.exception("the stop hook failed")
                 self._exit_code = self._exit_code or 1
 
@@ -196,7 +196,7 @@ class Child:
 
 def _loop_factory() -> asyncio.AbstractEventLoop:
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - not everywhere there, and only children need it
     except ImportError:  # no wheel for this platform
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

@@ -12,6 +12,7 @@ from enum import Enum
 from tamago.cluster.states import ClusterState
 from tamago.types import Role
 
+
 class StartMode(Enum):
     """How the processes of a generation come to be."""
 

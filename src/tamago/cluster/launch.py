@@ -66,7 +66,7 @@ def read_launch(fd: int) -> Launch:
 
 def master_command(fd: int) -> list[str]:
     """Return the argument vector that becomes the master. -P: the current directory stays off its import path."""
-    return (sys.executable, "-P", "-m", "tamago.cluster", "--launch-fd", str(fd))
+    return [sys.executable, "-P", "-m", "tamago.cluster", "--launch-fd", str(fd)]
 
 
 def _anonymous_file() -> int:

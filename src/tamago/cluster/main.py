@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from setproctitle import setproctitle
 
@@ -37,7 +37,7 @@ class Master:
         self._launch = launch
         self._report = LaunchReport(launch.report_fd)
         self._notifier = Notifier.from_environment(os.environ)
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settings = self._read()
         self._cluster = Cluster(self._settings, reread=self._read, owns_process=True)
         self._cluster.stdout, self._cluster.stderr = launch.stdout, launch.stderr
@@ -51,7 +51,8 @@ class Master:
         self._loop = asyncio.get_running_loop()
         cluster, settings = self._cluster, self._settings
         setproctitle(f"tamago: master [{cluster.settings.title}]")
-        log.configure(Identity(role=Role.MASTER, slot=0, generation=0, title=cluster.settings.title, pid=os.getpid()), level=settings.log_level)
+        identity = Identity(role=Role.MASTER, slot=0, generation=0, title=cluster.settings.title, pid=os.getpid())
+        log.configure(identity, level=settings.log_level)
         if settings.umask is not None:
             os.umask(settings.umask)
         cluster.on(events.EnterState, self._entered)
@@ -79,12 +80,12 @@ class Master:
         add = self._loop.add_signal_handler
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             add(number, self._stop, number)
-        add(signal.SIGHUP, self._do, "reload", lambda: self._cluster.reload())
+        add(signal.SIGHUP, self._do, "reload", self._cluster.reload)
         add(signal.SIGTTIN, self._do, "scale", lambda: self._cluster.scale(1, relative=True))
         add(signal.SIGTTOU, self._do, "scale", lambda: self._cluster.scale(-1, relative=True))
         add(signal.SIGUSR1, self._reopen)
         add(signal.SIGUSR2, self._dump)
-        add(signal.SIGCHLD, lambda: self._cluster.reap())
+        add(signal.SIGCHLD, self._cluster.reap)
         # The command line blocked them before it became us: one that came in between is delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
@@ -102,9 +103,9 @@ class Master:
         if self._cluster.is_open:
             self._keep(self._loop.create_task(guarded()))
 
-    def _keep(self, task: asyncio.Task[object] | asyncio.Task[None]) -> None:
-        self._tasks.add(task)  # type: ignore[arg-type]
-        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _reopen(self) -> None:
         log.reopen(self._launch.stdout, self._launch.stderr)
@@ -126,9 +127,10 @@ class Master:
 
     def _announce(self) -> None:
         cluster = self._cluster
-        where = ", ".join(cluster.addresses)
-        _log.info("%s is ready on %s with %d workers after %.2f s", cluster.settings.title, where, cluster.supervisor.slots, cluster.ready_after)
-        self._loop.remove_reader(fd) if (fd := self._report.fileno()) >= 0 else None
+        title, where, slots = cluster.settings.title, ", ".join(cluster.addresses), cluster.supervisor.slots
+        _log.info("%s is ready on %s with %d workers after %.2f s", title, where, slots, cluster.ready_after)
+        if (fd := self._report.fileno()) >= 0:
+            self._loop.remove_reader(fd)
         self._report.ready(pid=os.getpid(), title=cluster.settings.title, addresses=cluster.addresses, seconds=cluster.ready_after)
 
     def _entered(self, command: events.EnterState) -> None:
@@ -170,14 +172,13 @@ class Master:
         if self._report.fileno() >= 0:
             self._report.failed(error)
             return
+        log.flush(0.5)
         if error.detail and not isinstance(error, StartFailedError):  # whose detail is in the log, just above
-            print(error.detail.rstrip(), file=sys.stderr)
-        print(f"tamago: {error.problem}", file=sys.stderr)
-        if error.hint:
-            print(error.hint, file=sys.stderr)
+            sys.stderr.write(f"{error.detail.rstrip()}\n")
+        sys.stderr.write(f"tamago: {error}\n")
 
     @contextlib.contextmanager
-    def _pid_file(self, path: str):  # type: ignore[no-untyped-def]
+    def _pid_file(self, path: str) -> Iterator[None]:
         if not path:
             yield
             return
@@ -205,13 +206,12 @@ def main() -> None:
         if report.fileno() >= 0:
             report.failed(error)
         else:
-            print(f"tamago: {error}", file=sys.stderr)
+            sys.stderr.write(f"tamago: {error}\n")
         sys.exit(int(error.exit_code))
     try:
         code = asyncio.run(master.run())
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, say it and leave with a code that tells
         _log.critical("a bug in tamago", exc_info=True)
         code = int(ExitCode.FAILED)
     log.flush(0.5)
     sys.exit(code)
-

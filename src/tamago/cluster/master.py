@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections import deque
@@ -17,36 +16,28 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, ClassVar, TypeVar, assert_never
 
-import msgspec
-
 from tamago import log
 from tamago.cluster import events, linux
-from tamago.cluster.control import ControlServer, Progress
+from tamago.cluster.control import ControlServer
 from tamago.cluster.control_protocol import ControlError
-from tamago.cluster.cpus import allowed_cpus
-from tamago.cluster.home import home
+from tamago.cluster.empty_slots import EmptySlots
 from tamago.cluster.limits import raise_file_limit
 from tamago.cluster.monitor import INTERVAL, Monitor
-from tamago.cluster.policy import Policy
-from tamago.cluster.privileges import resolve_user
-from tamago.cluster.rundir import RunDir, RunFileError, this_process
+from tamago.cluster.opening import complete, open_cluster, policy_of
+from tamago.cluster.requests import Requests
+from tamago.cluster.rundir import RunFileError
 from tamago.cluster.settings import Settings, diff_live
-from tamago.cluster.settings_resolve import SettingsError
-from tamago.cluster.shell import Outfit, Shell
-from tamago.cluster.sockets import Listener, ListenOptions, open_listeners
+from tamago.cluster.shell import Shell
+from tamago.cluster.sockets import Listener
 from tamago.cluster.states import ClusterState
 from tamago.cluster.status import status_of
 from tamago.cluster.supervisor import Supervisor
 from tamago.cluster.target import find_target
-from tamago.cluster.title import title_from
-from tamago.cluster.trace import Trace
 from tamago.errors import ExitCode, TamagoError
 from tamago.ready import Ready
 
 _log = logging.getLogger("tamago")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-# A slot of a sticky cluster that is empty for this long has its clients served by a neighbour, in seconds.
-_EMPTY_FOR_LONG = 2.0
 _HOUSEKEEPING = 5  # ticks
 
 Happening = TypeVar("Happening", bound=events.Event | events.Command)
@@ -80,7 +71,7 @@ class Cluster:
     """
 
     def __init__(self, settings: Settings, *, reread: Callable[[], Settings] | None = None, owns_process: bool = False) -> None:
-        self.settings = _complete(settings)
+        self.settings = complete(settings)
         self._reread = reread or (lambda: settings)
         self._owns_process = owns_process
         self.ready = Ready()
@@ -94,7 +85,6 @@ class Cluster:
         self._requests = count(1)
         self._answers: dict[int, asyncio.Future[events.Answer]] = {}
         self._active: list[int] = []
-        self._empty_since: dict[int, float] = {}
         self._ticks = 0
         self._crashed = False
         self.began = time.monotonic()
@@ -115,8 +105,8 @@ class Cluster:
         self._tick_handle = self._loop.call_later(INTERVAL, self._tick)
         if self.state is ClusterState.STARTING:  # a signal may have come first
             self.emit(events.StartRequested())
-        up = asyncio.ensure_future(self.ready())
-        await asyncio.wait({up, self._finished}, return_when=asyncio.FIRST_COMPLETED)
+        up: asyncio.Future[Any] = self._loop.create_task(self._until_ready())
+        await asyncio.wait((up, self._finished), return_when=asyncio.FIRST_COMPLETED)
         if self.ready.is_ready:
             return
         exit_ = await self.wait()
@@ -125,45 +115,21 @@ class Cluster:
             raise StartInterruptedError
         raise StartFailedError(exit_.failure.problem, hint=exit_.failure.hint, detail=exit_.failure.detail)
 
+    async def _until_ready(self) -> None:
+        await self.ready()
+
     def _open(self) -> None:
-        """Take what can be taken without a child: if any of it fails, that is the first and only error."""
-        settings = self.settings
-        target = find_target(settings)
-        run_as = resolve_user(settings.user, settings.group)
-        raise_file_limit(settings.workers)
-        self.rundir = RunDir(home(os.environ), settings.title, create=True)
-        try:
-            owner = this_process(title=settings.title, directory=settings.directory, stdout=self.stdout, stderr=self.stderr)
-            self.rundir.lock(owner)
-            options = ListenOptions(
-                backlog=settings.backlog, socket_mode=settings.socket_mode, slots=settings.workers if settings.sticky else 0
-            )
-            self.listeners = open_listeners(settings.bind, host=settings.host, port=settings.port, options=options)
-            self.rundir.write_owner(msgspec.structs.replace(owner, addresses=self.addresses))
-            self._trace = Trace(self.rundir.open_trace())
-        except BaseException:
-            for listener in self.listeners:
-                listener.close()
-            self.rundir.close()
-            raise
+        opened = open_cluster(self.settings, stdout=self.stdout, stderr=self.stderr)
+        self.rundir, self.listeners, self._trace = opened.rundir, opened.listeners, opened.trace
         linux.become_subreaper()
         now, wall = time.monotonic(), time.time()
         self._trace.note("launched", now=self.began, wall=wall - (now - self.began))
         self._trace.note("bound", now=now, wall=wall, addresses=self.addresses)
-        outfit = Outfit(
-            settings=settings,
-            target=target,
-            listeners=self.listeners,
-            title=settings.title,
-            master_pid=os.getpid(),
-            run_as=run_as,
-            stdout=self.stdout,
-            stderr=self.stderr,
-        )
-        self.shell = Shell(self._loop, outfit, emit=self.emit, trace=self._trace, owns_process=self._owns_process)
-        self.supervisor = Supervisor(_policy_of(settings), random=random.random)
-        self.monitor = Monitor(settings, random=random.random)
-        self.control = ControlServer(self.rundir, self)
+        self.shell = Shell(self._loop, opened.outfit, emit=self.emit, trace=self._trace, owns_process=self._owns_process)
+        self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
+        self.monitor = Monitor(self.settings, random=random.random)
+        self.control = ControlServer(self.rundir, Requests(self))
+        self._empty_slots = EmptySlots(self.settings.workers)
 
     @property
     def addresses(self) -> list[str]:
@@ -185,7 +151,7 @@ class Cluster:
 
     async def reload(self, settings: Settings | None = None) -> str:
         """Replace everything by a new generation; return what was done. Raises ControlError if it was rolled back or refused."""
-        fresh = _complete(settings or self._reread())
+        fresh = complete(settings or self._reread())
         if changed := diff_live(self.settings, fresh):
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
@@ -214,10 +180,14 @@ class Cluster:
         """Replace the agent; return when the new one is active."""
         return await self._ask(lambda request: events.AgentRestartRequested(request=request))
 
-    async def stop(self, *, timeout: float | None = None, now: bool = False, cause: str = "stop") -> events.Exit:
-        """Stop everything; return when nothing is left. `timeout` in seconds takes the place of the stop timeout."""
-        self.emit(events.StopRequested(now=now, timeout=timeout, cause=cause))
+    async def stop(self, *, stop_timeout: float | None = None, now: bool = False, cause: str = "stop") -> events.Exit:
+        """Stop everything; return when nothing is left. `stop_timeout` in seconds takes the place of the setting."""
+        self.emit(events.StopRequested(now=now, timeout=stop_timeout, cause=cause))
         return await self.wait()
+
+    async def ask_and_stop(self, *, stop_timeout: float | None = None, now: bool = False) -> str:
+        """Stop everything; return what became of it as soon as that is known, a moment before the master itself lets go of everything."""
+        return await self._ask(lambda request: events.StopRequested(request=request, timeout=stop_timeout, now=now, cause="tamago stop"))
 
     async def wait(self) -> events.Exit:
         """Wait until the cluster is gone, for whatever reason; return how it ended."""
@@ -241,7 +211,8 @@ class Cluster:
     def describe(self) -> list[str]:
         """Return a report of the state for the log, a line a process."""
         supervisor = self.supervisor
-        head = f"{supervisor.state.value}{' (degraded)' if supervisor.degraded else ''}, generation {supervisor.generation}, {supervisor.slots} slots"
+        degraded = " (degraded)" if supervisor.degraded else ""
+        head = f"{supervisor.state.value}{degraded}, generation {supervisor.generation}, {supervisor.slots} slots"
         return [head, *(f"  {process.to_log()}: {process.state.value}" for process in supervisor.processes.values())]
 
     def reopen_logs(self) -> None:
@@ -262,39 +233,6 @@ class Cluster:
             raise ControlError(told.failure.problem, hint=told.failure.hint, detail=told.failure.detail)
         return told.text
 
-    async def handle(self, command: str, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Do what the control socket asks for."""
-        match command:
-            case "status":
-                return self.status()
-            case "health":
-                state = self.state
-                return {"live": True, "ready": state in {ClusterState.READY, ClusterState.RELOADING}, "state": state.value}
-            case "stop":
-                return await self._stop_for_client(params, progress)
-            case "reload":
-                return {"text": await self.reload(), "generation": self.supervisor.generation}
-            case "scale":
-                return {"text": await self.scale(params["workers"], relative=params["relative"])}
-            case "restart_agent":
-                return {"text": await self.restart_agent()}
-            case "kick":
-                return {"text": await self.kick(params["slot"])}
-            case "reopen":
-                self.reopen_logs()
-                return {"text": "log files reopened"}
-            case "trace":
-                return {"path": str(self.rundir.trace_path)}
-            case _:
-                raise ControlError(f"there is no command {command!r}")
-
-    async def _stop_for_client(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        told = self._loop.create_task(self._ask(lambda request: events.StopRequested(request=request, cause="tamago stop", **params)))
-        while not (await asyncio.wait({told}, timeout=1.0))[0]:
-            left = [process.to_log() for process in self.supervisor.processes.values() if process.is_leaving]
-            progress({"draining": left})
-        return {"text": told.result(), "killed": self.outcome.killed, "exit_code": self.outcome.code}
-
     # ── the loop: events in, commands out ────────────────────────────────────────────────────────────────────────────
 
     def emit(self, event: events.Event) -> None:
@@ -306,7 +244,7 @@ class Cluster:
         try:
             while self._queue and not self._crashed:
                 self._step(self._queue.popleft())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state cannot be trusted any more
             _log.critical("a bug in tamago: the cluster cannot go on", exc_info=error)
             self._crash()
         finally:
@@ -333,7 +271,7 @@ class Cluster:
     def _call(self, callback: Callable[[Any], object], happening: events.Event | events.Command) -> None:
         try:
             callback(happening)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the embedder's own
             _log.exception("a callback for %s failed", type(happening).__name__)
 
     def _do(self, command: events.Command) -> None:  # noqa: C901, PLR0912 - one line a command
@@ -395,7 +333,7 @@ class Cluster:
     def _take_settings(self) -> None:
         """A reload was committed: its settings are the cluster's from now on."""
         self.settings = self.shell.next_outfit.settings
-        self.supervisor.use(_policy_of(self.settings))
+        self.supervisor.use(policy_of(self.settings))
         self.monitor.use(self.settings)
 
     def _publish(self) -> None:
@@ -425,14 +363,9 @@ class Cluster:
             self._keep_house()
 
     def _move_empty_slots(self) -> None:
-        now = time.monotonic()
         served = {process.slot for process in self.supervisor.processes.values() if process.is_serving}
-        empty = set(range(1, self.settings.workers + 1)) - served
-        before = {slot for slot, since in self._empty_since.items() if now - since >= _EMPTY_FOR_LONG}
-        self._empty_since = {slot: self._empty_since.get(slot, now) for slot in empty}
-        long_empty = {slot for slot, since in self._empty_since.items() if now - since >= _EMPTY_FOR_LONG}
-        if long_empty != before and served:
-            self.shell.move_empty_slots(long_empty)
+        if (empty := self._empty_slots.look(served, time.monotonic())) is not None:
+            self.shell.move_empty_slots(empty)
 
     def _keep_house(self) -> None:
         try:
@@ -477,26 +410,3 @@ class Cluster:
             if member.peer in self.shell.table:
                 self.shell.table.kill(member.peer)
         self._exit(events.Exit(code=1, killed=len(self.shell.members), failure=events.Failure(problem="a bug in tamago ended the cluster")))
-
-
-def _complete(settings: Settings) -> Settings:
-    """Fill in what depends on where we are: the directory, the title, the number of workers."""
-    directory = os.path.realpath(settings.directory)
-    if not os.path.isdir(directory):
-        raise SettingsError([f"directory={settings.directory!r}: is not a directory"])
-    title = settings.title or title_from(os.path.basename(directory))
-    return replace(settings, directory=directory, title=title, workers=settings.workers or allowed_cpus())
-
-
-def _policy_of(settings: Settings) -> Policy:
-    deaths, period = settings.restart_budget
-    return Policy(
-        workers=settings.workers,
-        agent=not settings.no_agent,
-        boot_timeout=settings.boot_timeout,
-        stop_timeout=settings.stop_timeout,
-        drain_delay=settings.drain_delay,
-        reload_batch=settings.reload_batch,
-        max_restarts=deaths,
-        max_restarts_period=period,
-    )

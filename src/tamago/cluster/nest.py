@@ -52,9 +52,9 @@ class Nest:
 
     def _obey(self, received: Received) -> None:
         match received.message:
-            case Fork(boot=boot):
+            case Fork(boot=boot) if self._target is not None:
                 self._forget_the_dead()
-                self._fork(boot, received.descriptors)
+                self._fork(boot, received.descriptors, self._target)
             case Watch(pid=pid):
                 self._forget_the_dead()
                 self._pidfds[pid] = received.descriptors[0]
@@ -66,14 +66,13 @@ class Nest:
 
     # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fork(self, boot: Boot, descriptors: tuple[int, ...]) -> None:
-        assert self._target is not None
+    def _fork(self, boot: Boot, descriptors: tuple[int, ...], target: Target) -> None:
         pid, error, go = 0, "", -1
         # A signal that comes while the child still has our handlers and not its own waits until it has.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            self._target.before_fork()
-            pid, go = self._fork_twice(boot, descriptors)
+            target.before_fork()
+            pid, go = self._fork_twice(boot, descriptors, target)
             if hasattr(os, "pidfd_open"):
                 self._pidfds[pid] = os.pidfd_open(pid)
         except Exception as failure:  # noqa: BLE001 - a before_fork hook may raise anything; the master is told
@@ -88,7 +87,7 @@ class Nest:
             os.write(go, b"!")
             os.close(go)
 
-    def _fork_twice(self, boot: Boot, descriptors: tuple[int, ...]) -> tuple[int, int]:
+    def _fork_twice(self, boot: Boot, descriptors: tuple[int, ...], target: Target) -> tuple[int, int]:
         """Fork a process whose parent is the master. Return its pid and the descriptor that lets it go on."""
         go_read, go_write = os.pipe()
         pid_read, pid_write = os.pipe()
@@ -96,7 +95,7 @@ class Nest:
         if middle == 0:
             os.close(go_write)
             os.close(pid_read)
-            self._middle(boot, descriptors, go_read, pid_write)
+            self._middle(boot, descriptors, target, go_read, pid_write)
         os.close(go_read)
         os.close(pid_write)
         answer = b""
@@ -110,7 +109,7 @@ class Nest:
             raise OSError(answer.decode() or "the kernel refused to fork")
         return int(answer), go_write
 
-    def _middle(self, boot: Boot, descriptors: tuple[int, ...], go_read: int, pid_write: int) -> NoReturn:
+    def _middle(self, boot: Boot, descriptors: tuple[int, ...], target: Target, go_read: int, pid_write: int) -> NoReturn:
         try:
             child = os.fork()
         except OSError as error:
@@ -120,17 +119,16 @@ class Nest:
             os.write(pid_write, str(child).encode())
             os._exit(0)
         os.close(pid_write)
-        self._child(boot, descriptors, go_read)
+        self._child(boot, descriptors, target, go_read)
 
-    def _child(self, boot: Boot, descriptors: tuple[int, ...], go_read: int) -> NoReturn:
+    def _child(self, boot: Boot, descriptors: tuple[int, ...], target: Target, go_read: int) -> NoReturn:
         self._channel.close()
         for pidfd in self._pidfds.values():
             os.close(pidfd)
         if os.read(go_read, 1) != b"!":
             os._exit(1)  # the nest died: the master knows nothing of us
         os.close(go_read)
-        assert self._target is not None
-        run_forked(boot, descriptors, self._target)
+        run_forked(boot, descriptors, target)
 
     # ── when the master is dead ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +207,7 @@ def connected_sockets() -> list[str]:
 def watch_only(fd: int) -> NoReturn:
     """Become a nest that only watches, by exec: the threads the application started end with its image."""
     os.set_inheritable(fd, True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "tamago.cluster.nest", str(fd), "watch"])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tamago.cluster.nest", str(fd), "watch"])  # noqa: S606 - our own interpreter
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tamago.cluster import linux
@@ -116,10 +117,8 @@ class ProcessTable:
         return os.waitstatus_to_exitcode(raw)
 
     def _end_group(self, leader: int) -> None:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGTERM)
-        except (ProcessLookupError, PermissionError):
-            pass
         self._sessions.add(leader)
         self._loop.call_later(_GROUP_GRACE, self._sweep, leader)
 

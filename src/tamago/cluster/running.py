@@ -94,5 +94,5 @@ def find(base: Path, *, title: str = "", directory: str = "", default_title: str
 def _others(base: Path) -> str:
     running = list_running(base)
     if not running:
-        return f"nothing runs under {base}"
+        return f"nothing runs (looked in {base}); start it with `tamago start`"
     return "running are: " + ", ".join(f"{other.title} (from {other.owner.directory})" for other in running)

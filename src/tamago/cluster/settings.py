@@ -250,3 +250,26 @@ KNOBS: Final[Mapping[str, Knob]] = _collect()
 def diff_live(old: Settings, new: Settings) -> tuple[str, ...]:
     """Name the settings that differ and cannot change while the cluster runs; a reload is refused if there are any."""
     return tuple(name for name, knob in KNOBS.items() if not knob.live and getattr(old, name) != getattr(new, name))
+
+
+def default_text(knob: Knob) -> str:
+    """Say what a setting is unless told, for help texts and the reference; empty where there is nothing to say."""
+    if knob.shown:
+        return knob.shown
+    return _text_of(knob.default, knob) + (f" {knob.unit}" if knob.unit and knob.default not in (None, "", ()) else "")
+
+
+def _text_of(value: Value, knob: Knob) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ", ".join(value)
+        case int() if knob.kind is Kind.OCTAL:
+            return f"{value:o}"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

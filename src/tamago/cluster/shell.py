@@ -19,6 +19,7 @@ from tamago.cluster.relay import Relay
 from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
 from tamago.cluster.settings import Settings
 from tamago.cluster.sockets import Listener
+from tamago.cluster.sticky import neighbours
 from tamago.cluster.trace import Trace
 from tamago.ipc.control_messages import (
     PROTOCOL_VERSION,
@@ -118,7 +119,7 @@ class Shell:
         with theirs:
             nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
 
-    def _start(self, peer: int, role: Role, slot: int, generation: int, module: str, *arguments: str) -> None:  # noqa: PLR0913
+    def _start(self, peer: int, role: Role, slot: int, generation: int, module: str, *arguments: str) -> None:
         try:
             member, theirs = self._new_member(peer, role, slot, generation)
         except (OSError, ScoreboardFullError) as error:
@@ -186,10 +187,8 @@ class Shell:
             if member.pid:
                 member.channel.send(Reopen())
 
-    def move_empty_slots(self, empty: set[int]) -> None:
+    def move_empty_slots(self, empty: frozenset[int]) -> None:
         """Sticky: let neighbours serve the clients of slots (from 1) that stay empty."""
-        from tamago.cluster.sticky import neighbours
-
         for listener in self.next_outfit.listeners:
             if listener.sticky and self._listening:
                 listener.move(neighbours(len(listener.sockets), {slot - 1 for slot in empty}))

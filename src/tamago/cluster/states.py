@@ -60,28 +60,32 @@ class ClusterStep(Enum):
 
 P, S = ProcessState, ProcessStep
 
-PROCESS_TRANSITIONS: Final[Mapping[ProcessState, Mapping[ProcessStep, ProcessState]]] = MappingProxyType({
-    P.WAITING: {S.FORK: P.FORKING, S.DISMISS: P.GONE},
-    # A fork that was asked for cannot be called back: who is not wanted any more is ended as soon as its pid is known.
-    P.FORKING: {S.FORKED: P.BOOTING, S.FORK_FAILED: P.WAITING, S.DISMISS: P.KILLING, S.KILL: P.KILLING},
-    P.BOOTING: {S.BOOTED: P.READY, S.DRAIN: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
-    P.READY: {S.DRAIN: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
-    # A slow process may report that it booted after it was told to leave.
-    P.DRAINING: {S.BOOTED: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
-    P.KILLING: {S.FORKED: P.KILLING, S.FORK_FAILED: P.GONE, S.BOOTED: P.KILLING, S.KILL: P.KILLING, S.EXIT: P.GONE},
-    P.GONE: {},
-})
+PROCESS_TRANSITIONS: Final[Mapping[ProcessState, Mapping[ProcessStep, ProcessState]]] = MappingProxyType(
+    {
+        P.WAITING: {S.FORK: P.FORKING, S.DISMISS: P.GONE},
+        # A fork that was asked for cannot be called back: who is not wanted any more is ended as soon as its pid is known.
+        P.FORKING: {S.FORKED: P.BOOTING, S.FORK_FAILED: P.WAITING, S.DISMISS: P.KILLING, S.KILL: P.KILLING},
+        P.BOOTING: {S.BOOTED: P.READY, S.DRAIN: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
+        P.READY: {S.DRAIN: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
+        # A slow process may report that it booted after it was told to leave.
+        P.DRAINING: {S.BOOTED: P.DRAINING, S.KILL: P.KILLING, S.EXIT: P.GONE},
+        P.KILLING: {S.FORKED: P.KILLING, S.FORK_FAILED: P.GONE, S.BOOTED: P.KILLING, S.KILL: P.KILLING, S.EXIT: P.GONE},
+        P.GONE: {},
+    }
+)
 
 C, T = ClusterState, ClusterStep
 
-CLUSTER_TRANSITIONS: Final[Mapping[ClusterState, Mapping[ClusterStep, ClusterState]]] = MappingProxyType({
-    C.STARTING: {T.ALL_READY: C.READY, T.STOP: C.STOPPING},
-    C.READY: {T.RELOAD: C.RELOADING, T.STOP: C.STOPPING},
-    C.RELOADING: {T.RELOADED: C.READY, T.ROLLED_BACK: C.READY, T.STOP: C.STOPPING},
-    # A second stop means "now".
-    C.STOPPING: {T.STOP: C.STOPPING, T.ALL_GONE: C.STOPPED},
-    C.STOPPED: {},
-})
+CLUSTER_TRANSITIONS: Final[Mapping[ClusterState, Mapping[ClusterStep, ClusterState]]] = MappingProxyType(
+    {
+        C.STARTING: {T.ALL_READY: C.READY, T.STOP: C.STOPPING},
+        C.READY: {T.RELOAD: C.RELOADING, T.STOP: C.STOPPING},
+        C.RELOADING: {T.RELOADED: C.READY, T.ROLLED_BACK: C.READY, T.STOP: C.STOPPING},
+        # A second stop means "now".
+        C.STOPPING: {T.STOP: C.STOPPING, T.ALL_GONE: C.STOPPED},
+        C.STOPPED: {},
+    }
+)
 
 
 class IllegalTransitionError(Exception):

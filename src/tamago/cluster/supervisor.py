@@ -272,8 +272,9 @@ class Supervisor:
             return
         if process.state is P.WAITING:
             return
+        was_booting = process.state is P.BOOTING
         process.step(ProcessStep.BOOTED)
-        if process.state is P.READY:
+        if was_booting:
             process.deadline = None
             process.ready_at = self._now
 
@@ -349,23 +350,14 @@ class Supervisor:
             place.failures.add(ready_for=process.ready_for(self._now))
             pause = restart_pause(place.failures.count, self._random())
             place.due = self._now + pause
-        if isinstance(place, Seat):
-            place.deaths += 1
-            place.last_death = failure.problem
-            self._answer_waiters_of(place, failure)
-        else:
-            # Nobody can be started for a while, so nobody who waits for somebody should wait longer.
-            for seat in self.seats:
-                self._answer_waiters_of(seat, failure)
-        if self._reload is not None and self._reload.failure is not None:
-            self._answer_all(failure)
-        if isinstance(place, Seat) and place.successor is process and process.state is P.WAITING:
-            place.successor = None
-            self._dismiss(process)
-        elif process.state is P.WAITING:
-            process.due = self._now + pause  # its fork failed; it keeps its place
-        else:
+        self._answer_whom_it_concerns(place, failure)
+        if process.state is not P.WAITING:
             self._vacate(process)
+        elif isinstance(place, Seat) and place.successor is process:
+            self._vacate(process)  # its fork failed; others get their turn while it pauses
+            self._dismiss(process)
+        else:
+            process.due = self._now + pause  # its fork failed; it keeps its place
         if self._state is ClusterState.STOPPING:
             self._report("warning", failure.problem, failure)
             return
@@ -373,6 +365,18 @@ class Supervisor:
         if self._budget.spend(self._now):
             text = f"more than {self._policy.max_restarts} processes died in {self._policy.max_restarts_period:g} s"
             self._stop(exit_code=1, failure=Failure(problem=f"giving up: {text} (--max-restarts)", hint=failure.problem))
+
+    def _answer_whom_it_concerns(self, place: Seat | Generation | None, failure: Failure) -> None:
+        """Tell those who wait for somebody new in a seat; without a nest nobody new comes anywhere."""
+        if isinstance(place, Seat):
+            place.deaths += 1
+            place.last_death = failure.problem
+            self._answer_waiters_of(place, failure)
+        else:
+            for seat in self.seats:
+                self._answer_waiters_of(seat, failure)
+        if self._reload is not None and self._reload.failure is not None:
+            self._answer_all(failure)  # even going back fails: that may take for ever
 
     def _answer_waiters_of(self, seat: Seat, failure: Failure) -> None:
         for request, _ in seat.waiters:

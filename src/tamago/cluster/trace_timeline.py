@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from textwrap import wrap
 from typing import Final
 
 from tamago.cluster.trace_history import History, Life, Outcome, Segment
@@ -34,7 +35,7 @@ def draw(history: History, width: int) -> str:
     columns = max(_NARROWEST_BAR, width - label - text - 4)
     lines = [_headline(history), ""]
     lines += [f"{row.label:<{label}}  {_bar(row, history, columns)}  {row.text}".rstrip() for row in rows]
-    lines += ["", f"{'':<{label}}  {_scale(history, columns)}", *_legend(rows)]
+    lines += ["", f"{'':<{label}}  {_scale(history, columns)}", *_legend(rows, width)]
     lines += [f"failed: {life.name}: {one_line(life.problem)}" for life in history.lives if life.up is None and life.problem]
     threads = sorted({name for life in history.lives for name in life.threads})
     if threads:
@@ -140,13 +141,15 @@ def _scale(history: History, columns: int) -> str:
     return f"{'0':<{columns - len(right)}}{right}"
 
 
-def _legend(rows: Iterable[_Row]) -> list[str]:
+def _legend(rows: Iterable[_Row], width: int) -> list[str]:
     names: dict[str, None] = {}
     for row in rows:
         visible = (segment for segment in row.segments if segment.seconds >= _VISIBLE and segment.name not in _PLAIN)
         names.update(dict.fromkeys(segment.name for segment in visible))
     meanings = [f"{_letter(name)} {name}{_MEANINGS.get(name, '')}" for name in names]
-    return ["", "milliseconds: " + "; ".join(meanings)] if meanings else []
+    if not meanings:
+        return []
+    return ["", *wrap("milliseconds: " + "; ".join(meanings), max(_NARROWEST_BAR, width), subsequent_indent="  ")]
 
 
 _PLAIN: Final = {"launch": "#", "prepare": "#", "more": "="}

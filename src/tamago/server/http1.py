@@ -299,9 +299,7 @@ class Connection(asyncio.Protocol):
             refusal = refusals.URI_TOO_LONG
         elif len(fields) > server.options.limit_header_count or (large and _size(fields) > server.options.limit_header_bytes):
             refusal = refusals.HEADERS_TOO_LARGE
-        exchange = server.exchange(
-            self, method, target, fields, version, keep_alive and not self._eof, body
-        )
+        exchange = server.exchange(self, method, target, fields, version, keep_alive and not self._eof, body)
         if refusal is not None:
             exchange.refusal = refusal
             self._deaf = self._linger = refusal.closes

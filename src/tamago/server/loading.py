@@ -86,7 +86,7 @@ def parse(text: str, *, default: str = "") -> Reference:
     call = attribute.endswith("()")
     attribute = attribute.removesuffix("()") or default
     names = [*module.split("."), *attribute.split(".")]
-    if not all(name.isidentifier() for name in names):
+    if not all(name.isidentifier() for name in names) or module.endswith(".py"):
         raise BadReferenceError(text)
     return Reference(module=module, attribute=attribute, call=call)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-import tamago
 from report import say  # type: ignore[import-not-found]  # beside it in a site
+
+import tamago
 
 
 class Agent:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.unit.cluster.traced_world import Traced, open_file
 
 from tamago.cluster import events
 from tamago.cluster.events import (
@@ -38,8 +39,6 @@ from tamago.cluster.events import (
 from tamago.cluster.states import ClusterState
 from tamago.cluster.trace import LONGEST_LINE, LONGEST_TEXT, Trace
 from tamago.types import Role
-
-from tests.unit.cluster.traced_world import Traced, open_file
 
 FORK = Fork(process=3, role=Role.WORKER, slot=2, generation=1, nest=1, mode=StartMode.FORK)
 
@@ -78,12 +77,30 @@ def test_a_line_has_both_times_and_the_process_and_a_command_has_the_number_of_i
     assert lines(path) == [
         {"n": 1, **times, "kind": "event", "type": "NestImported", "process": 1, "mode": "fork"},
         {
-            **{"n": 2, **times, "kind": "command", "type": "Fork", "cause": 1, "process": 3, "name": "worker 2", "generation": 1},
-            **{"role": "worker", "slot": 2, "nest": 1, "mode": "fork"},
+            "n": 2,
+            **times,
+            "kind": "command",
+            "type": "Fork",
+            "cause": 1,
+            "process": 3,
+            "name": "worker 2",
+            "generation": 1,
+            "role": "worker",
+            "slot": 2,
+            "nest": 1,
+            "mode": "fork",
         },
         {
-            **{"n": 3, "t": 10.75, "wall": 1000.5, "at": 0.75, "kind": "event", "type": "ProcessForked"},
-            **{"process": 3, "name": "worker 2", "generation": 1, "pid": 4711},
+            "n": 3,
+            "t": 10.75,
+            "wall": 1000.5,
+            "at": 0.75,
+            "kind": "event",
+            "type": "ProcessForked",
+            "process": 3,
+            "name": "worker 2",
+            "generation": 1,
+            "pid": 4711,
         },
     ]
 
@@ -96,7 +113,15 @@ def test_a_note_names_its_process_as_events_do(path: Path) -> None:
     assert lines(path) == [
         {"n": 1, "t": 3.0, "wall": 4.0, "at": 0.0, "kind": "note", "type": "launched"},
         {
-            **{"n": 2, "t": 3.5, "wall": 4.5, "at": 0.5, "kind": "note", "type": "bound", "process": 0, "name": "master", "pid": 99},
+            "n": 2,
+            "t": 3.5,
+            "wall": 4.5,
+            "at": 0.5,
+            "kind": "note",
+            "type": "bound",
+            "process": 0,
+            "name": "master",
+            "pid": 99,
             "addresses": ["http://127.0.0.1:80"],
         },
     ]
@@ -148,6 +173,7 @@ def test_facts_can_be_anything_and_hide_nothing(path: Path) -> None:
 VALUES: dict[str, Any] = {
     "int": 7,
     "float": 1.5,
+    "float | None": 1.5,
     "str": "text",
     "bool": True,
     "StartMode": StartMode.SPAWN,

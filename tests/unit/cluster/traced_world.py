@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.properties.nature import Kind
+from tests.properties.world import World
+
 from tamago.cluster.events import Command, Event, NestImported, ProcessBooted, ProcessForked, StartMode
 from tamago.cluster.policy import Policy
 from tamago.cluster.states import ClusterState
 from tamago.cluster.trace import LIMIT, Trace
 from tamago.cluster.trace_view import Record, load
-
-from tests.properties.nature import Kind
-from tests.properties.world import World
 
 WALL = 1_700_000_000.0
 

@@ -143,11 +143,13 @@ class World:
         moment = self._next_moment()
         if moment is None:
             return False
+        self.timers_in_a_row = 0 if moment > self.now else self.timers_in_a_row
         self.now = max(self.now, moment)
         if self._queue and self._queue[0][0] <= moment:
             heappop(self._queue)[2]()
         else:
             self._timer = None
+            self.timers_in_a_row += 1
             self.tell(TimePassed())
         return True
 
@@ -199,8 +201,6 @@ class World:
             self._inbox.append(event)
             return
         self._note(event)
-        at_once = isinstance(event, TimePassed) and self.transcript and self.transcript[-1][0] == self.now
-        self.timers_in_a_row = self.timers_in_a_row + 1 if at_once else 0
         self.transcript.append((self.now, event))
         commands = self.supervisor.handle(event, now=self.now)
         for command in commands:

@@ -65,7 +65,6 @@ def build() -> CommandGroup:
     app = typer.Typer(
         cls=CommandGroup,
         help="Run a Python web application as one master, one agent and N app workers.",
-        no_args_is_help=True,
         rich_markup_mode=markup_mode(),
         pretty_exceptions_enable=False,
     )
@@ -85,7 +84,7 @@ def invoke(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     group = build()
     try:
-        code = group.main(args=list(argv), prog_name="tamago", standalone_mode=False)
+        code = group.main(args=list(argv) or ["--help"], prog_name="tamago", standalone_mode=False)
     except TamagoError:
         raise
     except Exception as error:
@@ -94,20 +93,19 @@ def invoke(argv: Sequence[str]) -> int:
             if type(error).__name__ == "Abort":
                 raise KeyboardInterrupt from None
             raise
-        return _mistake(group, error)
+        raise _mistake(group, error) from None
+    if not argv:
+        return int(ExitCode.USAGE)
     return code if isinstance(code, int) else 0
 
 
-def _mistake(group: CommandGroup, error: Any) -> int:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        # It is the help text, and typer has printed it.
-        return int(ExitCode.USAGE)
-    problem = str(getattr(error, "message", error)).rstrip(".")
+def _mistake(group: CommandGroup, error: Any) -> UsageError:
+    """Put a mistake on the command line into our own words."""
+    problem = str(error.format_message()).rstrip(".")
     problem = problem[:1].lower() + problem[1:]
-    context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", "tamago")
+    path = getattr(getattr(error, "ctx", None), "command_path", "tamago")
     hint = _advice(group, error, problem) or f"see `{path} --help`"
-    raise UsageError(_without_advice(problem), hint=hint)
+    return UsageError(_without_advice(problem), hint=hint)
 
 
 def _without_advice(problem: str) -> str:

@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     try:
-        return _dispatch(argv)
+        code = _dispatch(argv)
+        # Here, where a reader that left is expected, and not when the interpreter ends.
+        sys.stdout.flush()
     except TamagoError as error:
         show_error(error, sys.stderr)
         return int(getattr(error, "code", error.exit_code))
@@ -35,6 +37,7 @@ def run(argv: Sequence[str]) -> int:
         # Whoever read our output left (`tamago logs | head`); there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return int(ExitCode.OK)
+    return code
 
 
 def _dispatch(argv: Sequence[str]) -> int:

@@ -35,6 +35,8 @@ MOST_COMMANDS = 8
 """Commands one client may have in flight."""
 MOST_OUTPUT = 4 * 1024 * 1024
 """Bytes a client may leave unread before it is dropped."""
+LAST_WORDS = 0.5
+"""Seconds that commands in flight have to be answered when the server closes."""
 IDLE_TIMEOUT = 30.0
 """Seconds a client may take for a line, or stay without a command."""
 
@@ -76,13 +78,16 @@ class ControlServer:
         await self.start()
 
     async def close(self) -> None:
-        """Stop listening, give the clients what is written for them, and close. Commands still in flight are cancelled."""
+        """Stop listening, give the clients what is written for them, and close. Commands without an answer are cancelled."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            # What they waited for has happened or never will; a moment for their last words.
+            _, unanswered = await asyncio.wait(self._tasks, timeout=LAST_WORDS)
+            for task in unanswered:
+                task.cancel()
+            await asyncio.gather(*unanswered, return_exceptions=True)
         for client in list(self._clients):
             client.finish()
         # One turn of the loop, so that what the transports can write at once is written.

@@ -56,9 +56,9 @@ class Master:
         if settings.umask is not None:
             os.umask(settings.umask)
         cluster.on(events.EnterState, self._entered)
-        cluster.on(events.StartNest, lambda _: self._report.progress("importing the application"))
-        cluster.on(events.NestImported, lambda _: self._report.progress("booting"))
-        cluster.on(events.ProcessBooted, lambda _: self._report.progress(self._counted()))
+        cluster.on(events.StartNest, lambda _: self._progress("importing the application"))
+        cluster.on(events.NestImported, lambda _: self._progress("imported; booting the agent and the workers"))
+        cluster.on(events.ProcessBooted, lambda _: self._progress(self._counted()))
         try:
             self._take_signals()
             self._watch_launcher()
@@ -77,7 +77,9 @@ class Master:
     # ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_signals(self) -> None:
-        add = self._loop.add_signal_handler
+        def add(number: signal.Signals, do: Callable[..., object], *arguments: object) -> None:
+            self._loop.add_signal_handler(number, self._signalled, number, do, *arguments)
+
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             add(number, self._stop, number)
         add(signal.SIGHUP, self._do, "reload", self._cluster.reload)
@@ -85,9 +87,13 @@ class Master:
         add(signal.SIGTTOU, self._do, "scale", lambda: self._cluster.scale(-1, relative=True))
         add(signal.SIGUSR1, self._reopen)
         add(signal.SIGUSR2, self._dump)
-        add(signal.SIGCHLD, self._cluster.reap)
+        self._loop.add_signal_handler(signal.SIGCHLD, self._cluster.reap)
         # The command line blocked them before it became us: one that came in between is delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+
+    def _signalled(self, number: signal.Signals, do: Callable[..., object], *arguments: object) -> None:
+        self._cluster.note_signal(number.name)
+        do(*arguments)
 
     def _stop(self, number: signal.Signals) -> None:
         _log.info("got %s: stopping", number.name)
@@ -96,7 +102,7 @@ class Master:
     def _do(self, name: str, make: Callable[[], Awaitable[str]]) -> None:
         async def guarded() -> None:
             try:
-                _log.info("%s: %s", name, await make())
+                await make()
             except TamagoError as error:
                 _log.error("%s: %s", name, error.problem)
 
@@ -120,6 +126,11 @@ class Master:
 
     # ── who wants to know ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _progress(self, text: str) -> None:
+        if self._cluster.state is ClusterState.STARTING:
+            _log.info("%s", text)
+            self._report.progress(text)
+
     def _counted(self) -> str:
         seats = self._cluster.supervisor.seats
         up = sum(1 for seat in seats if seat.current is not None and seat.current.is_serving)
@@ -128,7 +139,7 @@ class Master:
     def _announce(self) -> None:
         cluster = self._cluster
         title, where, slots = cluster.settings.title, ", ".join(cluster.addresses), cluster.supervisor.slots
-        _log.info("%s is ready on %s with %d workers after %.2f s", title, where, slots, cluster.ready_after)
+        _log.info("%s is ready on %s (%d %s) after %.2f s", title, where, slots, "worker" if slots == 1 else "workers", cluster.ready_after)
         if (fd := self._report.fileno()) >= 0:
             self._loop.remove_reader(fd)
         self._report.ready(pid=os.getpid(), title=cluster.settings.title, addresses=cluster.addresses, seconds=cluster.ready_after)

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, ClassVar, TypeVar, assert_never
 
 from tamago import log
-from tamago.cluster import events, linux
+from tamago.cluster import events
 from tamago.cluster.control import ControlServer
 from tamago.cluster.control_protocol import ControlError
 from tamago.cluster.empty_slots import EmptySlots
@@ -87,7 +87,7 @@ class Cluster:
         self._active: list[int] = []
         self._ticks = 0
         self._crashed = False
-        self.began = time.monotonic()
+        self.began = self.made = time.monotonic()
         self.ready_after = 0.0
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,9 +121,9 @@ class Cluster:
     def _open(self) -> None:
         opened = open_cluster(self.settings, stdout=self.stdout, stderr=self.stderr)
         self.rundir, self.listeners, self._trace = opened.rundir, opened.listeners, opened.trace
-        linux.become_subreaper()
         now, wall = time.monotonic(), time.time()
         self._trace.note("launched", now=self.began, wall=wall - (now - self.began))
+        self._trace.note("started", now=self.made, wall=wall - (now - self.made))
         self._trace.note("bound", now=now, wall=wall, addresses=self.addresses)
         self.shell = Shell(self._loop, opened.outfit, emit=self.emit, trace=self._trace, owns_process=self._owns_process)
         self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
@@ -197,6 +197,11 @@ class Cluster:
     def is_open(self) -> bool:
         """Whether the cluster has been started and is not gone."""
         return hasattr(self, "supervisor") and not self._finished.done()
+
+    def note_signal(self, name: str) -> None:
+        """Put a signal the master got into the trace."""
+        if self.is_open:
+            self._trace.note("signal", now=time.monotonic(), wall=time.time(), signal=name)
 
     def ask_to_stop(self, cause: str) -> None:
         """Ask to stop without waiting; asked once more it means now. Before the start it does nothing."""
@@ -370,6 +375,7 @@ class Cluster:
     def _keep_house(self) -> None:
         try:
             if self.rundir.ensure():
+                self._trace.reopen(self.rundir.open_trace())
                 _log.warning("the run directory %s was removed; it is made again", self.rundir.path)
                 self._reopening = self._loop.create_task(self.control.reopen())
         except TamagoError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import msgspec
 
+from tamago.cluster import linux
 from tamago.cluster.cpus import allowed_cpus
 from tamago.cluster.home import home
 from tamago.cluster.limits import raise_file_limit
@@ -21,6 +23,8 @@ from tamago.cluster.sockets import Listener, ListenOptions, open_listeners
 from tamago.cluster.target import find_target
 from tamago.cluster.title import title_from
 from tamago.cluster.trace import Trace
+
+_log = logging.getLogger("tamago")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,10 @@ def open_cluster(settings: Settings, *, stdout: str = "", stderr: str = "") -> O
         rundir.write_owner(msgspec.structs.replace(owner, addresses=[listener.address for listener in listeners]))
         trace = Trace(rundir.open_trace())
         cleanup_on_fail.pop_all()
+    if not linux.become_subreaper() and settings.preload:
+        # A forked child would be given to init and never be ours.
+        _log.info("this kernel has no child subreapers: each process imports the application anew")
+        settings = replace(settings, preload=False)
     outfit = Outfit(
         settings=settings,
         target=target,

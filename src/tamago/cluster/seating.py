@@ -97,7 +97,7 @@ class Seating:
             peer = self.peers.get(run.to)
             return peer if peer is not None and peer.role is not Role.NEST else None
         for peer in self.peers.values():
-            if peer.pid == run.to and peer.role is not Role.NEST:
+            if peer.pid == run.to and peer.pid and peer.role is not Role.NEST:  # 0: not forked yet
                 return peer
         return None
 

@@ -107,6 +107,8 @@ class Shell:
         """Have the nest fork a process, or start it ourselves where it cannot."""
         if command.mode is events.StartMode.SPAWN:
             self._start(command.process, command.role, command.slot, command.generation, CHILD_MODULE)
+            if command.process in self.members:
+                self._have_watched(self.members[command.nest], self.members[command.process])
             return
         try:
             member, theirs = self._new_member(command.process, command.role, command.slot, command.generation)

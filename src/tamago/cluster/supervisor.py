@@ -289,7 +289,7 @@ class Supervisor:
         failure = process.failure
         if failure is None:
             when = "while it was booting" if process.ready_at is None else f"after {process.ready_for(self._now):.1f} s"
-            failure = Failure(problem=f"{process.to_log()} died {when}: {describe_status(status)}", hint=hint_for_status(status))
+            failure = Failure(problem=f"{process.to_log()} died {when}: {describe_status(status)}", hint=hint_for_status(status) or "its own last lines in the log say why")
         self._lost(process, failure)
 
     def _hung(self, process: Process, event: ProcessHung) -> None:
@@ -665,6 +665,7 @@ class Supervisor:
                         seat.waiters.remove((request, replaced))
                         self._answer(request, f"{current.to_log()} is ready")
         if self._scale_waiters and all(seat.current is not None and seat.current.is_serving for seat in self._worker_seats.values()):
+            self._report("info", f"there are {self.slots} workers")
             for request in self._scale_waiters:
                 self._answer(request, f"{self.slots} workers")
             self._scale_waiters.clear()
@@ -735,6 +736,8 @@ class Supervisor:
     def _end_reload(self, step: ClusterStep, reload: Reload, text: str) -> None:
         self._reload = None
         self._enter(step)
+        if reload.failure is None:
+            self._report("info", text)
         for request in reload.requests:
             self._answer(request, text, reload.failure)
         self._next()

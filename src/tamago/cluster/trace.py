@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -219,9 +220,9 @@ class Trace:
         self._learn(what)
         peer = getattr(what, "process", None)
         about: dict[str, object] = {} if peer is None else self._who(peer)
-        anything: Any = what
-        for each in fields(anything):
-            about[_RENAMED.get(each.name, each.name)] = _short(getattr(what, each.name))
+        family: Any = type(what)
+        for name, shown_as in _fields_of(family):
+            about[shown_as] = _short(getattr(what, name))
         return about
 
     def _who(self, peer: int) -> dict[str, object]:
@@ -257,6 +258,12 @@ class Trace:
                     self._names.pop(self._dead.popleft(), None)
             case _:
                 return
+
+
+@cache
+def _fields_of(family: Any) -> tuple[tuple[str, str], ...]:
+    """Return the fields of an event or a command, each with its name in a line."""
+    return tuple((each.name, _RENAMED.get(each.name, each.name)) for each in fields(family))
 
 
 def _short(value: object) -> object:

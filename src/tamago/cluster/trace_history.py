@@ -82,7 +82,7 @@ class Life:
     def segments(self, until: float) -> list[Segment]:
         """Return what its time went to, in order and without holes, until it was up, gone, or `until`."""
         end = next((moment for moment in (self.up, self.ended) if moment is not None), until)
-        marks = [("fork", self.forked), ("hello", self.hello), *self._phase_ends(end)]
+        marks = [("fork", self.forked), ("hello", self._spoke(end)), *self._phase_ends(end)]
         # What it was doing when the trace ends, or it did, has no end of its own.
         if self.up is None:
             marks.append(("fork" if self.forked is None else self._first_phase(), end))
@@ -98,18 +98,30 @@ class Life:
     def _first_phase(self) -> str:
         return "import" if self.name == "nest" else "boot"
 
+    def _known_phases(self) -> list[tuple[str, float]]:
+        return self.phases or ([("import", self.import_seconds)] if self.import_seconds else [])
+
+    def _spoke(self, end: float) -> float | None:
+        """Return when it said hello. A busy master reads that late, but its phases came after it."""
+        if self.hello is None or self.up is None:
+            return self.hello
+        return min(self.hello, end - sum(seconds for _, seconds in self._known_phases()))
+
     def _phase_ends(self, end: float) -> Iterator[tuple[str, float]]:
         if self.up is None:
             return
-        phases = self.phases or ([("import", self.import_seconds)] if self.import_seconds else [])
+        phases, spoke = self._known_phases(), self._spoke(end)
         if not phases:
             yield self._first_phase(), end
-            return
-        moment = end - sum(seconds for _, seconds in phases)
-        yield "start", moment  # the interpreter, the event loop: what its code does before the first phase
-        for name, seconds in phases:
-            moment += seconds
-            yield name, moment
+        elif self.name == "nest" and spoke is not None:
+            yield "import", spoke + self.import_seconds
+            yield "gc", end  # it collects and freezes what it imported before it says so
+        else:
+            moment = end - sum(seconds for _, seconds in phases)
+            yield "start", moment  # the interpreter, the event loop: what its code does before the first phase
+            for name, seconds in phases:
+                moment += seconds
+                yield name, moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

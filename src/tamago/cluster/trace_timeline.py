@@ -155,9 +155,10 @@ def _legend(rows: Iterable[_Row], width: int) -> list[str]:
 _PLAIN: Final = {"launch": "#", "prepare": "#", "more": "="}
 _MEANINGS: Final = {
     "fork": " (until it exists)",
-    "hello": " (until it speaks)",
+    "hello": " (until it runs our code)",
     "start": " (interpreter and event loop)",
     "import": " (the application)",
+    "gc": " (collect, freeze)",
     "boot": " (lifespan, start hooks)",
     "listen": " (until it accepts)",
 }

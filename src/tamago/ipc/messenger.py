@@ -57,7 +57,7 @@ class Messenger:
         self._requests = Requests()
         # Invariant: every async handler that runs is in here, or the garbage collector may end it.
         self._running: set[asyncio.Task[Any]] = set()
-        self._undelivered_callbacks: tuple[Callable[[str, int], None], ...] = ()
+        self._undelivered_callbacks: tuple[Callable[[str, int], object], ...] = ()
         self._unspoken = 0
         self._spoke_at = float("-inf")
         self.connect(transport if transport is not None else Loopback())
@@ -163,7 +163,7 @@ class Messenger:
         else:
             self._listeners.remove(action, handler)
 
-    def on_undelivered(self, callback: Callable[[str, int], None]) -> None:
+    def on_undelivered(self, callback: Callable[[str, int], object]) -> None:
         """Call `callback(reason, count)` when messages sent without a request could not be delivered. They are logged in any case."""
         self._undelivered_callbacks = (*self._undelivered_callbacks, callback)
 

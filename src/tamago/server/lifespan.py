@@ -53,7 +53,9 @@ class Lifespan:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="lifespan")
         await self._told.wait()
         if self._failure is not None:
-            await self._task
+            # Some applications say so and then wait for a shutdown that never comes.
+            self._task.cancel()
+            await asyncio.wait([self._task])
             raise StartupFailedError(self._failure)
 
     async def shutdown(self) -> None:

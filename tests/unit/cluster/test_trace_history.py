@@ -40,7 +40,7 @@ def test_a_start_tells_who_took_how_long_for_what(traced: Trace) -> None:
     assert (round(start.launcher.seconds, 3), round(start.master.seconds, 3)) == (0.12, 0.08)
     assert [life.name for life in start.lives] == ["nest", "agent", "worker 1", "worker 2"]
     nest, agent, worker, _ = start.lives
-    assert milliseconds(nest) == {"fork": 11, "hello": 0, "start": 30, "import": 70}
+    assert milliseconds(nest) == {"fork": 11, "hello": 0, "import": 70, "gc": 30}
     assert milliseconds(agent) == milliseconds(worker) == {"fork": 11, "hello": 0, "start": 38, "boot": 60, "listen": 2}
     assert (start.outcome, round(start.seconds, 3)) == (Outcome.READY, 0.533)
     assert start.addresses == ["http://127.0.0.1:8000"]
@@ -133,6 +133,13 @@ def test_phases_that_took_longer_than_there_was_time_overlap_nothing() -> None:
     assert (segments[0].begin, segments[-1].end) == (10.0, 10.5)
     assert all(one.end == other.begin for one, other in pairwise(segments))
     assert all(segment.seconds >= 0 for segment in segments)
+
+
+def test_a_hello_that_was_read_late_does_not_shorten_what_came_after_it() -> None:
+    nest = Life(1, "nest", 1, asked=10.0, forked=10.1, hello=10.99, up=11.0, import_seconds=0.5)
+    worker = Life(2, "worker 1", 1, asked=10.0, forked=10.1, hello=11.0, up=11.0, phases=[("boot", 0.5)])
+    assert milliseconds(nest) == {"fork": 100, "hello": 400, "import": 500, "gc": 0}
+    assert milliseconds(worker) == {"fork": 100, "hello": 400, "start": 0, "boot": 500}
 
 
 def test_a_boot_that_was_heard_of_before_the_fork_takes_no_negative_time() -> None:

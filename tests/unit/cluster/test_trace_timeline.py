@@ -26,15 +26,15 @@ def test_a_start_is_drawn_to_scale(traced: Trace) -> None:
         "",
         "launcher    ##########                                     launch 120",
         "master                #######                              prepare 80",
-        "nest gen 1                   fssiiiiii                     fork 11 start 30 import 70 = 111",
+        "nest gen 1                   fiiiiiigg                     fork 11 import 70 gc 30 = 111",
         "agent                                 fsssbbbbbl           fork 11 start 38 boot 60 listen 2.0 = 111",
         "worker 1                                        fsssbbbbb  fork 11 start 38 boot 60 listen 2.0 = 111",
         "worker 2                                        fsssbbbbb  fork 11 start 38 boot 60 listen 2.0 = 111",
         "",
         "            0                                      533 ms",
         "",
-        "milliseconds: f fork (until it exists); s start (interpreter and event loop); i import (the",
-        "  application); b boot (lifespan, start hooks); l listen (until it accepts)",
+        "milliseconds: f fork (until it exists); i import (the application); g gc (collect, freeze); s start",
+        "  (interpreter and event loop); b boot (lifespan, start hooks); l listen (until it accepts)",
     ]
 
 

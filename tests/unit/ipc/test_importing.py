@@ -10,7 +10,8 @@ from tamago.types import Group
 
 @pytest.mark.anyio
 async def test_listening_works_sending_says_where_to_send_from_and_listeners_stay() -> None:
-    messenger, seen = Messenger(), []
+    messenger = Messenger()
+    seen: list[object] = []
     messenger.connect(Importing())
     messenger.on("a", seen.append)
     with pytest.raises(SentWhileImportingError, match="start-up hook"):

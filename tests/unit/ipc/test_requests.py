@@ -8,7 +8,6 @@ from tamago.ipc.bodies import ErrorBody
 from tamago.ipc.requests import LAST_SEQ, NoHandlerError, ReceiverGoneError, RemoteError, Requests, RequestTimeoutError
 from tamago.types import Group
 
-
 pytestmark = pytest.mark.anyio
 
 
@@ -53,7 +52,13 @@ async def test_a_remote_failure_carries_type_message_and_traceback() -> None:
     with pytest.raises(RemoteError) as caught:
         await future
     error = caught.value
-    assert (error.type, error.message, error.detail, error.action, error.to) == ("KeyError", "'EUR'", "Traceback: there", "get", Group.AGENT)
+    assert (error.type, error.message, error.detail, error.action, error.to) == (
+        "KeyError",
+        "'EUR'",
+        "Traceback: there",
+        "get",
+        Group.AGENT,
+    )
 
 
 async def test_a_receiver_without_a_handler_is_told_apart_from_one_that_failed() -> None:

@@ -1,10 +1,19 @@
-"""The reference of all settings as a Markdown page. Pure: it is made from the class, and a test says when the page is old."""
+"""Writes docs/reference/settings.md from the settings class, so that the page cannot say what the code does not.
+
+python scripts/generate_settings.py            write the page
+python scripts/generate_settings.py --check    write nothing; exit 1 if the page is not what the code says
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from tamago.cluster.settings import KNOBS, Kind, Knob, default_text
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 
 _INTRODUCTION = """\
 <!-- Written by scripts/generate_settings.py; edit src/tamago/cluster/settings.py instead. -->
@@ -58,3 +67,20 @@ def _meaning(knob: Knob) -> str:
     elif knob.kind in (Kind.WHOLE, Kind.NUMBER) and knob.low is not None and knob.high is not None:
         facts.append(f"{knob.low:.15g} to {knob.high:.15g}" + (f" {knob.unit}" if knob.unit else ""))
     return "; ".join(facts).replace("<", "&lt;")
+
+
+def main() -> int:
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    text = reference()
+    if not parser.parse_args().check:
+        PAGE.write_text(text, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        print(f"{PAGE} is not what the code says; run python scripts/generate_settings.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The quick way to read `tamago start` means what the full parser means, or leaves it to that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import given, strategies as st
+from typer.main import get_command
+
+from tamago.cli import start as start_module
+from tamago.cli.flags import accepts_settings, given as given_flags
+from tamago.cli.plain_start import parse_start
+from tamago.cluster.settings import KNOBS
+
+
+def full_parser() -> Any:
+    """Return a parser for the flags of `start` that returns what it read."""
+
+    @accepts_settings
+    def read(directory: str = typer.Argument("."), **flags: Any) -> tuple[str, dict[str, Any]]:
+        return directory, given_flags(flags)
+
+    app = typer.Typer(add_completion=False)
+    app.command()(read)
+    return get_command(app)
+
+
+FULL = full_parser()
+FLAGS = [flag for knob in KNOBS.values() for flag in (knob.flag, knob.opposite_flag) if flag]
+WORDS = st.one_of(
+    st.sampled_from(FLAGS),
+    st.sampled_from(FLAGS).map(lambda flag: f"{flag}=7"),
+    st.sampled_from(["", "x", "4", "-", "--", "-5", "--wor", "--daemon", "--help", "a=b", ":80", "--port="]),
+)
+
+
+@given(st.lists(WORDS, max_size=6))
+def test_what_is_read_quickly_is_read_the_same_by_the_full_parser(words: list[str]) -> None:
+    quick = parse_start(words)
+    if quick is None:
+        return
+    directory, flags = FULL.main(args=words, standalone_mode=False)
+    assert (quick.directory, quick.flags) == (directory, flags)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--daemon"], ["--help"], ["--timeout", "3"], ["a", "b"], ["--workers"], ["--workers", "-1"], ["--sticky=1"], ["--"], ["--workes", "1"]],
+)
+def test_what_is_not_plain_is_left_to_the_full_parser(words: list[str]) -> None:
+    assert parse_start(words) is None
+
+
+def test_a_plain_start() -> None:
+    request = parse_start(["shop", "--workers=2", "--no-preload", "--bind", ":80", "--bind=:81", "--sticky"])
+    assert request is not None
+    assert request.directory == "shop"
+    assert request.flags == {"workers": "2", "preload": False, "bind": [":80", ":81"], "sticky": True}
+
+
+def test_the_settings_are_options_of_the_real_command() -> None:
+    app = typer.Typer(add_completion=False)
+    app.command()(start_module.start)
+    names = {name for parameter in get_command(app).params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert set(FLAGS) - {"--directory"} <= names

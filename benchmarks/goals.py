@@ -69,7 +69,7 @@ def _memory(result: Result) -> Iterator[Goal]:
         value: float = row["pss"]
         return value
 
-    few, some, many = (pss(_row(result, server=TAMAGO, workers=workers)) for workers in (2, 8, 32))
+    few, some, many = (pss(_row(result, server=TAMAGO, app="realistic:app", workers=workers)) for workers in (2, 8, 32))
     yield Goal(text="each further worker, from 2 to 8 (MiB)", measured=(some - few) / 6, limit=8)
     yield Goal(text="each further worker, from 8 to 32 (MiB)", measured=(many - some) / 24, limit=8)
     yield Goal(text="32 workers: share of the smallest peer without preload", measured=many / _least(result, PEERS, 32, pss), limit=1 / 5)

@@ -13,19 +13,21 @@ from benchmarks.servers import Server, chosen
 from benchmarks.wrk import load
 
 APP = "realistic:app"
+APP_WITH_CLIENTS = "realistic:app_with_clients"
 PATH = "/orders/7"
 SETTLE = 1.5  # seconds from the last worker's start-up to the look at it
 WITHIN = 120.0  # seconds
 MIB = 1024 * 1024
 
 
-async def measure(server: Server, workers: int, requests: int) -> Row:
+async def measure(server: Server, app: str, workers: int, requests: int) -> Row:
     """Start once, look, serve `requests` a worker, look again. Figures in MiB."""
-    async with running(server, app=APP, workers=workers, grace=5.0) as run:
+    async with running(server, app=app, workers=workers, grace=5.0) as run:
         marks = await run.started_workers(workers, within=WITHIN)
         await asyncio.sleep(SETTLE)
         row = {
             "server": server.name,
+            "app": app,
             "workers": workers,
             "pss": procfs.pss(run.tree()) / MIB,
             "private_per_worker": _private_per_worker(run, marks),
@@ -59,16 +61,18 @@ def _rss_of(run: Running) -> float:
 
 def run(arguments: argparse.Namespace) -> Result:
     rows = []
-    for workers in arguments.workers:
+    # What each worker opens for itself costs every server the same, so one size shows it.
+    cases = [(APP, workers) for workers in arguments.workers] + [(APP_WITH_CLIENTS, arguments.with_clients)] * bool(arguments.with_clients)
+    for app, workers in cases:
         for server in chosen(arguments.servers):
             try:
-                row = asyncio.run(measure(server, workers, arguments.requests))
+                row = asyncio.run(measure(server, app, workers, arguments.requests if app == APP else 0))
             except MeasurementError as error:
-                print(f"{server.name}, {workers} workers: {error}", flush=True)
+                print(f"{server.name}, {app}, {workers} workers: {error}", flush=True)
                 continue
             rows.append(row)
-            print(f"{server.name}, {workers} workers: {row['pss']:.0f} MiB", flush=True)
-    return Result(name="memory", rows=rows, settings={"app": APP, "path": PATH, "requests_per_worker": arguments.requests})
+            print(f"{server.name}, {app}, {workers} workers: {row['pss']:.0f} MiB", flush=True)
+    return Result(name="memory", rows=rows, settings={"path": PATH, "requests_per_worker": arguments.requests})
 
 
 def render(result: Result) -> str:
@@ -81,10 +85,13 @@ def render(result: Result) -> str:
         "tree, served (MiB)",
         "private a worker, served (MiB)",
     ]
-    keys = ["server", "workers", "pss", "private_per_worker", "master_rss", "pss_served", "private_per_worker_served"]
+    keys = ["app", "server", "workers", "pss", "private_per_worker", "master_rss", "pss_served", "private_per_worker_served"]
     return table([[row.get(key) for key in keys] for row in result.rows], headings)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 8, 32])
     parser.add_argument("--requests", type=int, default=10_000, help="requests a worker before the second look; 0: no second look")
+    parser.add_argument(
+        "--with-clients", type=int, default=8, metavar="N", help="also N workers that each open a database and an HTTP client"
+    )

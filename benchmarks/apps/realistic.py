@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlalchemy import ForeignKey, String, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from starlette.types import Lifespan
 
 
 class Base(DeclarativeBase):
@@ -56,6 +57,10 @@ class Answered(BaseModel):
 
 
 ORDERS = TypeAdapter(list[Order])
+LIMITS = httpx.Limits(max_connections=100)
+
+# Made at import, as the documentation of FastAPI and SQLAlchemy shows it; no connection is opened before the first query.
+engine = create_engine("sqlite://")
 
 
 def _mark(path: str) -> None:
@@ -66,19 +71,25 @@ def _mark(path: str) -> None:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    if marks := os.environ.get("BENCH_MARKS"):
+        _mark(marks)
+    yield
+
+
+@asynccontextmanager
+async def lifespan_with_clients(app: FastAPI) -> AsyncIterator[None]:
+    """Open what cannot be shared between processes, in each worker: memory that no server can save."""
     app.state.engine = create_engine("sqlite://")
-    async with httpx.AsyncClient() as app.state.client:
-        if marks := os.environ.get("BENCH_MARKS"):
-            _mark(marks)
+    async with httpx.AsyncClient() as app.state.client, lifespan(app):
         yield
     app.state.engine.dispose()
 
 
-app = FastAPI(title="realistic", lifespan=lifespan)
+router = APIRouter()
 
 
-@app.get("/pid")
+@router.get("/pid")
 async def pid(hold: float = 0.0) -> Answered:
     """Say who answers, and block the whole worker for `hold` seconds, so that the next connection must go to another one."""
     answered = Answered(pid=os.getpid(), at=time.monotonic())
@@ -87,16 +98,26 @@ async def pid(hold: float = 0.0) -> Answered:
     return answered
 
 
-@app.get("/orders/{order_id}")
+@router.get("/orders/{order_id}")
 async def order(order_id: int) -> Order:
     return Order(id=order_id, email="a@example.org", lines=[Line(sku="EGG-0001", quantity=6, price=Decimal("4.50"))])
 
 
-@app.post("/orders")
+@router.post("/orders")
 async def place(order: Order) -> Order:
     return order
 
 
-@app.get("/customers")
+@router.get("/customers")
 def customers() -> str:
     return str(select(Customer).join(Customer.orders))
+
+
+def _application(title: str, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    application = FastAPI(title=title, lifespan=lifespan)
+    application.include_router(router)
+    return application
+
+
+app = _application("realistic", lifespan)
+app_with_clients = _application("realistic, with clients", lifespan_with_clients)

@@ -18,6 +18,7 @@ from tests.process.transcript import Transcript
 
 # The one place that knows how the log says these things.
 READY = r"\bready\b.*?(?P<address>https?://\S+|unix:\S+)"
+_SERVES = r"\bgeneration {} serves"
 _ADDRESS = re.compile(r"https?://\[?(?P<host>[^\]/]+?)\]?:(?P<port>\d+)/?$")
 _PATIENCE = 20.0
 
@@ -157,6 +158,17 @@ class Cluster:
     def workers(self) -> dict[int, int]:
         """Slot → pid of all workers there are."""
         return {int(title.split()[1]): pid for pid, title in self.tree().items() if re.fullmatch(r"worker \d+", title)}
+
+    def expect_generation(self, number: int) -> None:
+        """Block until the log says that a reload was done and this generation serves."""
+        self.expect(_SERVES.format(number))
+
+    def expect_slot(self, slot: int, *, version: str) -> int:
+        """The pid of the worker of that version in that slot, once it was told that the cluster serves with it."""
+        found = [
+            line for line in self.output.found(rf"^@ready role=worker slot={slot} .*pid=(?P<pid>\d+) version={version}$", everywhere=True)
+        ]
+        return int((found or self.expect(rf"^@ready role=worker slot={slot} .*pid=(?P<pid>\d+) version={version}$"))[-1]["pid"])
 
     def expect(self, pattern: str, *, count: int = 1) -> list[re.Match[str]]:
         return self.output.expect(pattern, count=count)

@@ -18,6 +18,19 @@ from tests.process.site import Site
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+_AGENT = """
+import asyncio
+from report import say
+
+class Agent:
+    async def did_load(self):
+        pass
+
+    async def {hook}(self):
+        say("stuck")
+        await asyncio.Event().wait()
+"""
+
 
 def refused(cluster: Cluster) -> None:
     """Block until a new connection is refused."""
@@ -25,7 +38,8 @@ def refused(cluster: Cluster) -> None:
         try:
             # Who got in before the sockets were closed is dropped by us; it is no request.
             cluster.connect(timeout=10).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
+            # Reset: it came in the moment of closing.
             return
 
 
@@ -148,7 +162,7 @@ def test_endless_request_stop_within_deadline(start: Start) -> None:
         began = time.monotonic()
         assert cluster.stop() == 0
         assert time.monotonic() - began < 5
-    cluster.expect("did not leave in 1 s")
+    cluster.expect("did not leave")
 
 
 def test_a_blocked_worker_is_killed_at_the_deadline(start: Start) -> None:
@@ -193,7 +207,7 @@ def test_a_shutdown_hook_that_hangs_is_cut_at_the_deadline(site: Site, start: St
     else:
         site.write(
             "agent.py",
-            "import asyncio\nclass Agent:\n    async def start(self): pass\n    async def stop(self):\n        await asyncio.Event().wait()\n",
+            _AGENT.format(hook="stop"),
         )
     cluster = start("--stop-timeout", "1")
     began = time.monotonic()
@@ -237,7 +251,7 @@ def test_a_stop_while_it_starts_ends_it_at_once(site: Site, start: Start, moment
     elif moment == "agent":
         site.write(
             "agent.py",
-            "import asyncio\nfrom report import say\nclass Agent:\n    async def start(self):\n        say('stuck')\n        await asyncio.Event().wait()\n",
+            _AGENT.format(hook="start"),
         )
     else:
         source = (site.app / "main.py").read_text()

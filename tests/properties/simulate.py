@@ -107,7 +107,7 @@ class Schedule:
         # Most of what is interesting comes after READY, and few rough starts get there.
         self.nature.calm()
         self.world.start()
-        assert self.world.run(self.policy.boot_timeout, until=lambda: self.world.state is C.READY)
+        assert self.world.run(3 * self.policy.boot_timeout, until=lambda: self.world.state is C.READY)
         self.nature.faults = self.faults
 
     def _pass(self) -> None:

@@ -58,7 +58,6 @@ def test_the_scope_says_what_the_request_said(run: Run) -> None:
                 "client": client_address,
                 "server": served.address,
                 "state": {"pool": ["shared"]},
-                "extensions": {},
             }
 
     run(main())

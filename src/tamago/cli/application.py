@@ -93,18 +93,19 @@ def invoke(argv: Sequence[str]) -> int:
             if type(error).__name__ == "Abort":
                 raise KeyboardInterrupt from None
             raise
-        raise _mistake(group, error) from None
+        raise _mistake(group, error, argv) from None
     if not argv:
         return int(ExitCode.USAGE)
     return code if isinstance(code, int) else 0
 
 
-def _mistake(group: CommandGroup, error: Any) -> UsageError:
+def _mistake(group: CommandGroup, error: Any, argv: Sequence[str]) -> UsageError:
     """Put a mistake on the command line into our own words."""
     problem = str(error.format_message()).rstrip(".")
-    problem = problem[:1].lower() + problem[1:]
-    path = getattr(getattr(error, "ctx", None), "command_path", "tamago")
-    hint = _advice(group, error, problem) or f"see `{path} --help`"
+    problem = (problem[:1].lower() + problem[1:]).replace(": Value error, ", ": ").replace(": Input should", ": it should")
+    # Not every mistake knows in which command it was made.
+    command = f"tamago {argv[0]}" if argv[0] in COMMANDS else "tamago"
+    hint = _advice(group, error, problem) or f"see `{command} --help`"
     return UsageError(_without_advice(problem), hint=hint)
 
 
@@ -114,8 +115,9 @@ def _without_advice(problem: str) -> str:
 
 def _advice(group: CommandGroup, error: Any, problem: str) -> str:
     if possible := getattr(error, "possibilities", None):
-        close = get_close_matches(getattr(error, "option_name", ""), possible, n=1) or list(possible)
-        return f"did you mean {close[0]}?"
+        # typer's own idea of similar is wide: it offers --backlog for --color.
+        close = get_close_matches(getattr(error, "option_name", ""), possible, n=1, cutoff=0.7)
+        return f"did you mean {close[0]}?" if close else ""
     if problem.startswith("no such command"):
         wrong = problem.partition("'")[2].partition("'")[0]
         close = get_close_matches(wrong, group.list_commands(None), n=1)
@@ -139,8 +141,6 @@ def _show_version(wanted: bool) -> None:
 
 def _root(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_show_version)
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_show_version)] = False,
 ) -> None:
     del version

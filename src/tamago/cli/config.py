@@ -49,8 +49,8 @@ def _lines(settings: Settings, origins: Mapping[str, str], *, explain: bool) -> 
             group = knob.group
         value = getattr(settings, name)
         line = f"{name} = {toml(value, knob)}"
-        if value is None or name in BY_ARGUMENT:
-            # What a file cannot say is a comment in it.
+        if value is None or name in BY_ARGUMENT or (settings.bind and name in ("host", "port")):
+            # What a file cannot say, or what has no effect, is a comment in it.
             line = f"# {line}"
         note = f"{origins[name]}" if explain else ""
         if knob.shown and value == knob.default:

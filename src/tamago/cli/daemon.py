@@ -159,6 +159,7 @@ def _wait(launched: _Launched, timeout: float) -> Started:
                     launched.pid = event.pid
                 case Waiting():
                     launched.waiting_for = event.text
+                    _show(launched, progress)
                 case Started():
                     return event
                 case StartFailed():
@@ -190,7 +191,6 @@ def _events(launched: _Launched, deadline: float, progress: Progress) -> Iterato
                 yield decode_event(line)
             except msgspec.MsgspecError:
                 continue
-        _show(launched, progress)
 
 
 def _show(launched: _Launched, progress: Progress) -> None:

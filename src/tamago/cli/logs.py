@@ -6,8 +6,9 @@ import os
 import select
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal, Self
 
 import typer
 
@@ -41,10 +42,16 @@ def logs(
     name = title_of(directory, title)
     paths = paths_of(name)
     wanted = [path for kind, path in (("stdout", paths.stdout), ("stderr", paths.stderr)) if stream in ("all", kind)]
-    files = [_Followed(path) for path in wanted]
+    with ExitStack() as stack:
+        files = [stack.enter_context(Followed(path)) for path in wanted]
+        _show(name, files, lines=lines, follow=follow)
+    return 0
+
+
+def _show(title: str, files: list[Followed], *, lines: int, follow: bool) -> None:
     if not any(file.is_there for file in files):
         raise NoLogError(
-            f"{name} has no log file {' or '.join(str(path) for path in wanted)}",
+            f"{title} has no log file {' or '.join(str(file.path) for file in files)}",
             hint="only a daemon writes log files; in the foreground they are on the terminal",
         )
     for file in files:
@@ -55,7 +62,6 @@ def logs(
         for file in files:
             for block in file.news():
                 _write(block)
-    return 0
 
 
 def paths_of(title: str) -> LogPaths:
@@ -71,11 +77,11 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-class _Followed:
+class Followed:
     """A log file, also after it was renamed away and made anew, or cut."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file: BinaryIO | None = None
         self._open()
 
@@ -83,14 +89,21 @@ class _Followed:
     def is_there(self) -> bool:
         return self._file is not None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def _open(self) -> None:
         try:
-            self._file = open(self._path, "rb")  # noqa: SIM115 - it stays open to be followed
+            self._file = open(self.path, "rb")  # noqa: SIM115 - it stays open to be followed
         except FileNotFoundError:
             self._file = None
         except OSError as error:
             raise NoLogError(
-                f"cannot read {self._path}: {(error.strerror or str(error)).lower()}", hint="who started it may read it"
+                f"cannot read {self.path}: {(error.strerror or str(error)).lower()}", hint="who started it may read it"
             ) from None
 
     def tail(self, lines: int) -> bytes:
@@ -124,7 +137,7 @@ class _Followed:
 
     def _was_replaced(self) -> bool:
         try:
-            there = os.stat(self._path)
+            there = os.stat(self.path)
         except OSError:
             return False
         return self._file is None or not os.path.samestat(there, os.fstat(self._file.fileno()))

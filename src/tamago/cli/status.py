@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tamago.cli.choice import AsJson, Directory, Title, base, choose
+from tamago.cli.measure import measure
 from tamago.cli.output import is_terminal, print_json
 from tamago.cli.status_view import plain
 from tamago.cluster.control_client import ControlClient, MasterGoneError, MasterSilentError
@@ -48,7 +49,9 @@ def read_status(running: Running) -> dict[str, Any]:
     """Ask the master for its status; one that does not answer has the state "unknown" and what its lock file says."""
     try:
         with ControlClient(base(), running.title, patience=PATIENCE) as client:
-            return {**client.call("status", timeout=PATIENCE), "answers": True}
+            told = {**client.call("status", timeout=PATIENCE), "answers": True}
+        measure(told)
+        return told
     except (MasterSilentError, MasterGoneError) as error:
         owner = running.owner
         return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ _COLOURS: Final = {
     "draining": "cyan",
     "waiting": "yellow",
 }
+_ALWAYS: Final = ("PROCESS", "PID", "STATE", "UPTIME", "REQUESTS")
 
 
 def show_trees(found: list[dict[str, Any]], *, clear: bool) -> None:
@@ -39,10 +39,18 @@ def status_tree(status: dict[str, Any]) -> Tree:
     if "problem" in status:
         tree.add(Text(status["problem"], style="red"))
     if status["processes"]:
-        table = Table(*(column.lower() for column in COLUMNS), box=SIMPLE_HEAD, pad_edge=False)
-        for process in status["processes"]:
-            row = [Text(cell) for cell in cells(process)]
-            row[2].stylize(_COLOURS.get(str(process.get("state")), "red"))
-            table.add_row(*row)
-        tree.add(table)
+        tree.add(_table(status["processes"]))
     return tree
+
+
+def _table(processes: list[dict[str, Any]]) -> Table:
+    rows = [cells(process) for process in processes]
+    # A column in which nothing happened only takes room from the others.
+    shown = [index for index, column in enumerate(COLUMNS) if column in _ALWAYS or any(row[index] not in ("", "0") for row in rows)]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for index in shown:
+        table.add_column(COLUMNS[index].lower(), no_wrap=True)
+    for process, row in zip(processes, rows, strict=True):
+        colour = _COLOURS.get(str(process.get("state")), "red")
+        table.add_row(*(Text(row[index], style=colour if COLUMNS[index] == "STATE" else "") for index in shown))
+    return table

@@ -42,6 +42,8 @@ def heading(status: dict[str, Any]) -> str:
         facts.append(f"generation {status['generation']}")
     if "uptime" in status:
         facts.append(f"up {duration(status['uptime'])}")
+    if status.get("rss"):
+        facts.append(size(status["rss"]))
     where = ", ".join(status.get("addresses", []))
     return f"{status['title']}: {state} ({', '.join(facts)}){' on ' + where if where else ''}"
 

@@ -104,6 +104,7 @@ def _kill(running: Running, rundir: RunDir, children: list[tuple[int, int]], sec
         master.send(signal.SIGKILL)
         if not master.wait(RELEASE_SECONDS) or not rundir.wait_released(RELEASE_SECONDS):
             raise CannotStopError(running.title, f"pid {owner.pid} does not die")
+    rundir.clear()
     return 1 + _wait_for(running.title, children, seconds, say)
 
 

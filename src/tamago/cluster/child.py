@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import faulthandler
 import importlib
 import logging
 import os
@@ -23,6 +24,7 @@ from tamago import log
 from tamago.cluster import linux
 from tamago.cluster.birth import enter, import_target, privileges_dropped, reset_signals, tell_failure
 from tamago.cluster.scoreboard import AcceptPause, Scoreboard
+from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
 from tamago.ipc.channel_transport import ChannelTransport
@@ -57,6 +59,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._dump_tasks_too()
         self._beat()
         self._transport = ChannelTransport(
             self._sock, peer=self._boot.peer, loop=self._loop, on_control=self._control, on_eof=self._orphaned
@@ -159,6 +162,12 @@ class Child:
             if self._boot.role == Role.AGENT.value:
                 self._agent_failed(error)
 
+    def _dump_tasks_too(self) -> None:
+        """Have the dump of the stacks followed by one of the tasks: in a loop that runs, what hangs is an await and on no stack."""
+        faulthandler.unregister(linux.DUMP_SIGNAL)
+        self._loop.add_signal_handler(linux.DUMP_SIGNAL, _log_tasks)
+        faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True, chain=True)
+
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _wind_down(self, runtime: WorkerRuntime | AgentRuntime) -> None:
@@ -175,7 +184,8 @@ class Child:
 
     async def _say_goodbye(self) -> None:
         try:
-            await self._transport.flush()
+            # Handlers under way finish, so that nobody who asked us waits for an answer that never comes.
+            await tamago.messenger.finish()
         except ChannelClosedError:
             return
         self._transport.close()
@@ -192,6 +202,11 @@ class Child:
         log.flush()
         self._row.beat(time.monotonic_ns(), rss=linux.resident_bytes(), cpu=time.process_time_ns())
         self._loop.call_later(HEARTBEAT, self._beat)
+
+
+def _log_tasks() -> None:
+    for stack in task_stacks():
+        _log.warning("%s", stack)
 
 
 def _loop_factory() -> asyncio.AbstractEventLoop:

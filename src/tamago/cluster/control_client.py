@@ -26,7 +26,7 @@ class MasterSilentError(TamagoError):
 
     def __init__(self, title: str, seconds: float) -> None:
         super().__init__(
-            f"the master of {title} has not answered for {seconds:g} s",
+            f"the master of {title} has not answered for {seconds:.2g} s",
             hint=f"it is stopped or stuck: look at it with `tamago logs --title {title}`, or end it with `tamago stop --title {title}`",
         )
 

@@ -140,6 +140,17 @@ class RunDir:
             return False
         return os.path.samestat(found, os.fstat(fd))
 
+    def clear(self) -> None:
+        """Remove what a dead owner left; does nothing while somebody holds the lock."""
+        try:
+            fd = self._acquire()
+        except AlreadyRunningError:
+            return
+        try:
+            self._remove_stale()
+        finally:
+            os.close(fd)
+
     def write_owner(self, owner: Owner) -> None:
         """Write who holds the lock, for instance again when the addresses are known. Needs the lock."""
         content = msgspec.json.encode(owner) + b"\n"

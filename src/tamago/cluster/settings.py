@@ -13,6 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
+from tamago.cluster.addresses import BadBindError, parse_bind
 from tamago.cluster.title import title_problem
 from tamago.types import ServerOptions
 
@@ -113,7 +114,6 @@ def _knob(  # noqa: PLR0913 - it is the vocabulary of the table below
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _BUDGET = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,8})")
-_BIND = re.compile(r"unix:.+|fd://\d{1,9}|(?:\[[^\[\]\s]+\]|[^\[\]:\s]*):\d{1,5}")
 
 
 def _reference(text: str) -> str | None:
@@ -136,10 +136,21 @@ def _budget(text: str) -> str | None:
 
 
 def _bind(text: str) -> str | None:
-    if not _BIND.fullmatch(text):
+    try:
+        parse_bind(text)
+    except BadBindError:
         return "must look like host:port, [v6]:port, :port, unix:/path or fd://3"
-    if not text.startswith(("unix:", "fd:")) and int(text.rpartition(":")[2]) > 65535:
-        return "must have a port between 0 and 65535"
+    return None
+
+
+def _proxy(text: str) -> str | None:
+    from ipaddress import ip_network  # noqa: PLC0415 - a megabyte for a setting that few have
+
+    try:
+        if text not in ("*", "unix"):
+            ip_network(text, strict=False)
+    except ValueError:
+        return "must be addresses (10.0.0.1), networks (10.0.0.0/8), unix or *"
     return None
 
 
@@ -202,7 +213,7 @@ class Settings:
     limit_pipeline: int = _knob(_O.limit_pipeline, low=1, high=10_000, doc="requests one connection may send ahead")
     linger: float = _knob(_O.linger, low=0, high=3600, unit="seconds", doc="how long a draining worker keeps idle connections open for a last request")
     root_path: str = _knob(_O.root_path, check=_root_path, doc="path prefix the application is mounted under (ASGI root_path)")
-    trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, doc="addresses or networks whose X-Forwarded-* headers count")
+    trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, check=_proxy, doc="addresses or networks (unix: Unix sockets, *: everybody) whose X-Forwarded-* headers count")
     threads: int = _knob(_O.threads, low=1, high=1000, doc="threads of one worker, for WSGI applications and sync handlers")
 
     log_level: str = _knob("info", group="Logs and files", choices=("debug", "info", "warning", "error"), doc="least severe log lines to write")

@@ -570,6 +570,8 @@ class Supervisor:
         for seat in self.seats:
             if seat.successor is None:
                 if self._wants_successor(seat, goal):
+                    if seat.role is Role.WORKER and reload is not None and goal == reload.incoming.number:
+                        self._end_oldest(reload.incoming)
                     seat.successor = self._new_process(seat.role, seat.slot, goal, seat.due)
             elif seat.successor.state is P.READY:
                 self._promote(seat)
@@ -585,6 +587,14 @@ class Supervisor:
             return False
         batch = self._policy.reload_batch if self._reload is not None else 1
         return seat.role is Role.AGENT or sum(other.successor is not None for other in self._worker_seats.values()) < batch
+
+    def _end_oldest(self, incoming: Generation) -> None:
+        # Not when the reload begins: while the new code is imported and its agent boots, most of what is in flight gets finished.
+        for process in self._processes.values():
+            if process.state is P.DRAINING and process.generation not in {self._serving, incoming.number}:
+                self._report("warning", f"{process.to_log()} is two generations old: it finishes now")
+                process.step(ProcessStep.KILL)
+                self._kill(process)
 
     def _is_settled(self, seat: Seat, goal: int) -> bool:
         current = seat.current
@@ -693,11 +703,6 @@ class Supervisor:
 
     def _begin_reload(self, requests: list[int], workers: int) -> None:
         self._enter(ClusterStep.RELOAD)
-        for process in list(self._processes.values()):
-            if process.state is P.DRAINING and process.generation != self._serving:
-                self._report("warning", f"{process.to_log()} is two generations old: it finishes now")
-                process.step(ProcessStep.KILL)
-                self._kill(process)
         for seat in self.seats:
             # A replacement of the old generation that is not up yet would only be replaced again.
             if seat.successor is not None:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from tamago.server.exchange import Exchange, ResponseError
 from tamago.server.forwarded import TrustedProxies
-from tamago.server.request_body import RequestBody
 from tamago.server.request_head import split_target
-
-if TYPE_CHECKING:
-    from tamago.server.http1 import Connection
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -29,48 +25,39 @@ ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class AsgiHost:
-    """An ASGI application with what it is told in every request. Calling it makes the exchange for one."""
+    """An ASGI application with what it is told in every request."""
 
     def __init__(self, app: AsgiApp, *, root_path: str = "", trusted_proxies: TrustedProxies | None = None) -> None:
         self.app = app
         self.root_path = root_path.rstrip("/")
-        self.trusted_proxies = trusted_proxies or TrustedProxies(())
+        self.trusted_proxies = trusted_proxies or None
         self.state: dict[str, Any] = {}  # what the lifespan put there; each request gets a copy
 
-    def __call__(  # noqa: PLR0913 - see Exchange
-        self,
-        connection: Connection,
-        method: str,
-        target: bytes,
-        fields: list[tuple[bytes, bytes]],
-        version: str,
-        keep_alive: bool,
-        body: RequestBody | None,
-    ) -> AsgiExchange:
-        exchange = AsgiExchange(connection, method, target, fields, version, keep_alive, body)
-        exchange.host = self
-        return exchange
+    def exchange_type(self) -> type[AsgiExchange]:
+        """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
+        return type("AsgiExchange", (AsgiExchange,), {"host": self})
 
     def scope(self, exchange: Exchange) -> Scope:
         """Return the connection scope of a request."""
         target = exchange.target
-        if target[:1] == b"/" and b"#" not in target:
-            raw_path, _, query = target.partition(b"?")
-        else:
+        if 35 in target or target[0] != 47:  # a "#", or no "/" first
             raw_path, query = split_target(target)
+        else:
+            raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("latin-1")
         if "%" in path:
             path = unquote(path)
         root_path = self.root_path
         connection = exchange.connection
         client, scheme = connection.client, connection.scheme
-        if self.trusted_proxies and self.trusted_proxies.trusts(client[0] if client else None):
-            host = self.trusted_proxies.client(exchange.fields)
+        proxies = self.trusted_proxies
+        if proxies is not None and proxies.trusts(client[0] if client else None):
+            host = proxies.client(exchange.fields)
             client = (host, 0) if host else client
-            scheme = self.trusted_proxies.scheme(exchange.fields) or scheme
+            scheme = proxies.scheme(exchange.fields) or scheme
         return {
             "type": "http",
-            "asgi": ASGI.copy(),
+            "asgi": ASGI,
             "http_version": exchange.version,
             "method": exchange.method,
             "scheme": scheme,
@@ -82,7 +69,6 @@ class AsgiHost:
             "client": client,
             "server": connection.peer,
             "state": self.state.copy(),
-            "extensions": {},
         }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tamago.server import refusal as refusals
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import Fields, ResponseHead
+from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, encode, response_head
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ class Exchange:
     # Class attributes are the defaults of instances: most requests never set most of these, and not setting them is what is cheap.
     task: asyncio.Task[None] | None = None
     refusal: Refusal | None = None
-    started = False  # the handler gave the head
+    plain = True  # nothing special about the request that the framing of the answer would depend on
     sent = False  # bytes of the answer are on their way
     done = False  # the answer is complete, or can never be
     gone = False  # nobody reads the answer any more
     hung_up = False  # the client sends nothing more; it may still read
-    status = 0
-    _head: ResponseHead | None = None
+    status = 0  # given by the handler with the head
+    _head: ResponseHead | None = None  # given, and not sent
     _left = 0
     _waiters: list[asyncio.Future[None]] | None = None
 
-    def __init__(  # noqa: PLR0913 - one call per request, by position, on the hot path
+    def __init__( 
         self,
         connection: Connection,
         method: str,
@@ -124,25 +124,40 @@ class Exchange:
         """Give status and header fields. Nothing is sent before the first `write`."""
         if self.gone:
             return
-        if self.started:
+        if self.status:
             raise ResponseError("the answer was started twice")
-        self._head = ResponseHead(status, fields)
-        self.started = True
+        self._head = response_head(status, fields)
         self.status = status
 
     def write(self, data: bytes, *, more: bool = False) -> None:
         """Send a piece of the body; the last one says `more=False`. After the client left this does nothing."""
         head = self._head
-        if head is not None:
-            self._write_first(head, data, more=more)
-        elif self.gone:
-            return
-        elif self.done:
+        connection = self.connection
+        if head is not None and self.plain and not (more or self.gone or connection.server.draining):
+            status, block, length, said = head
+            size = len(data)
+            if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
+                # A whole, short answer on a connection that stays: nearly all of them, so in one step.
+                self._head = None
+                self.sent = self.done = True
+                connection.transport.write(b"%b%b%b" % (block, connection.server.end_of_head, data))
+                connection.answered(self)
+                return
+        self._write(data, more)
+
+    def _write(self, data: bytes, more: bool) -> None:
+        if self.done and not self.gone:
             raise ResponseError("the answer was already complete")
-        elif not self.started:
-            raise ResponseError("the answer has no head yet: start comes before write")
+        if self.connection.transport.is_closing():
+            self.leave()  # noticed by the transport, which tells the connection in a moment
+        if self.gone:
+            return
+        if self._head is not None:
+            self._write_first(self._head, data, more)
+        elif self.status:
+            self._write_next(data, more)
         else:
-            self._write_next(data, more=more)
+            raise ResponseError("the answer has no head yet: start comes before write")
         if not more:
             self.done = True
             self.connection.answered(self)
@@ -159,88 +174,78 @@ class Exchange:
 
     # ── framing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _write_first(self, head: ResponseHead, data: bytes, *, more: bool) -> None:
-        connection = self.connection
-        length = head.length
-        if self.method == "HEAD" or head.status in BODILESS:
-            if length is None and data and not more:
-                length = len(data)
-            if head.status == 204:
-                length = None
-            self._left = _NO_BODY
-            data = b""
-        elif length is not None or not more:
-            size = len(data)
-            if length is None:
-                length = size
-            self._left = length - size
-            if self._left < 0 or (self._left and not more):
-                self._left = 0
-                raise self._wrong_length()
-        else:
-            self._left = _CHUNKED if self.version == "1.1" else _UNTIL_CLOSE
-        framing = self._framing(head, length)
+    def _write_first(self, head: ResponseHead, data: bytes, more: bool) -> None:
+        transport = self.connection.transport
+        framing, data = self._choose_framing(head, data, more)
+        framing += self._persistence(head)
+        encoded = encode(head, self.connection.server.date, framing)
         self._head = None
-        if connection.transport.is_closing():
-            self.leave()  # noticed by the transport, which will tell the connection in a moment
-        if self.gone:
-            return
         self.sent = True
-        if self._left == _CHUNKED:
-            data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        encoded = head.encode(connection.server.date, framing)
         if len(data) > _JOIN_LIMIT:
-            connection.transport.write(encoded)
-            connection.transport.write(data)
+            transport.write(encoded)
+            transport.write(data)
         else:
-            connection.transport.write(encoded + data)
+            transport.write(encoded + data)
 
-    def _framing(self, head: ResponseHead, length: int | None) -> bytes:
-        """Decide about the connection; return the header lines that say so."""
+    def _choose_framing(self, head: ResponseHead, data: bytes, more: bool) -> tuple[bytes, bytes]:
+        """Decide how the body travels, in `_left`; return the header line that says so and the first bytes of the body."""
+        status, _, length, _ = head
+        size = len(data)
+        if self.method == "HEAD" or status in BODILESS:
+            self._left = _NO_BODY
+            announce = length is None and size and not more and status != 204
+            return b"content-length: %d\r\n" % size if announce else b"", b""
+        if length is not None or not more:
+            self._left = (size if length is None else length) - size
+            if self._left < 0 or (self._left and not more):
+                raise _wrong_length()
+            return b"content-length: %d\r\n" % size if length is None else b"", data
+        if self.version != "1.1":
+            self._left = _UNTIL_CLOSE
+            return b"", data
+        self._left = _CHUNKED
+        return b"transfer-encoding: chunked\r\n", b"%x\r\n%b\r\n" % (size, data) if data else b""
+
+    def _persistence(self, head: ResponseHead) -> bytes:
+        """Decide whether the connection stays; return the header line that says so."""
         body = self.body
         if (
-            head.wants_close
+            head[3] & SAID_CLOSE
             or self._left == _UNTIL_CLOSE
             or self.connection.server.draining
             # A client told to wait for 100 and answered without it may send its body or not: no telling where the next request begins.
             or (body is not None and body.expects_continue and not body.complete)
         ):
             self.keep_alive = False
-        lines = b"" if length is None else b"content-length: %d\r\n" % length
-        if self._left == _CHUNKED:
-            lines = b"transfer-encoding: chunked\r\n"
         if not self.keep_alive:
-            lines += b"connection: close\r\n"
-        elif self.version == "1.0":
-            lines += b"connection: keep-alive\r\n"
-        return lines
+            return b"connection: close\r\n"
+        return b"connection: keep-alive\r\n" if self.version == "1.0" else b""
 
-    def _write_next(self, data: bytes, *, more: bool) -> None:
-        if self.connection.transport.is_closing():
-            self.leave()
+    def _write_next(self, data: bytes, more: bool) -> None:
+        if self._left == _NO_BODY:
             return
-        left = self._left
-        write = self.connection.transport.write
-        if left == _CHUNKED:
-            if len(data) > _JOIN_LIMIT:
-                write(b"%x\r\n" % len(data))
-                write(data)
-                data = b"\r\n"
-            elif data:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
-            if not more:
-                data += b"0\r\n\r\n"
-        elif left == _NO_BODY:
+        if self._left == _CHUNKED:
+            self._write_chunk(data, more)
             return
-        elif left >= 0:
-            self._left = left - len(data)
+        if self._left >= 0:
+            self._left -= len(data)
             if self._left < 0 or (self._left and not more):
-                raise self._wrong_length()
+                self._left = 0
+                raise _wrong_length()
         if data:
-            write(data)
+            self.connection.transport.write(data)
 
-    def _wrong_length(self) -> ResponseError:
-        return ResponseError("the body is not as long as its content-length says")
+    def _write_chunk(self, data: bytes, more: bool) -> None:
+        write = self.connection.transport.write
+        end = b"" if more else b"0\r\n\r\n"
+        if len(data) > _JOIN_LIMIT:
+            write(b"%x\r\n" % len(data))
+            write(data)
+            write(b"\r\n" + end)
+        elif data:
+            write(b"%x\r\n%b\r\n%b" % (len(data), data, end))
+        elif end:
+            write(end)
 
     # ── for the connection ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -269,9 +274,9 @@ class Exchange:
             self.connection.cut()
             return
         self._head = None
-        self.started = False
+        self.status = 0
         if refusal.closes:
-            self.keep_alive = False
+            self.keep_alive = self.plain = False
         self.respond(refusal.status, refusal.headers(), refusal.body())
         self.leave()
 
@@ -296,3 +301,7 @@ class Exchange:
         elif not (self.gone and isinstance(error, ClientDisconnectedError)):
             logger.error("%s %s: the application failed", self.method, path, exc_info=error)
         self.refuse(refusals.INTERNAL_ERROR)
+
+
+def _wrong_length() -> ResponseError:
+    return ResponseError("the body is not as long as its content-length says")

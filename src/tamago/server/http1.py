@@ -43,7 +43,11 @@ _LINGER = 2.0
 # Bytes of trailers and chunk extensions without any body in them.
 _CHATTER_LIMIT = 16 * 1024
 
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE")}
+# Methods about which nothing is special.
+_METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+
+
+Fields = list[tuple[bytes, bytes]]
 
 
 class Connection(asyncio.Protocol):
@@ -98,9 +102,9 @@ class Connection(asyncio.Protocol):
         self.scheme = "http"
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: Fields = []
         self._hosts = 0
-        self._special: list[tuple[bytes, bytes]] | None = None
+        self._special: Fields | None = None
         self._silent = 0  # bytes since the parser last made progress: not less than the unfinished head, by at most a slice
         self._timing_head = True
         self._deaf = False  # input is thrown away
@@ -143,7 +147,15 @@ class Connection(asyncio.Protocol):
         elif self._held is not None:
             self._held = memoryview(bytes(self._held) + data)
         elif len(data) <= _SLICE:
-            self._feed(data)
+            # This is `_feed`, spared a call.
+            self._silent += len(data)
+            try:
+                self._parser.feed_data(data)
+            except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+                self._interrupted(data, error)
+            else:
+                if self._silent:
+                    self._check_unfinished()
         else:
             self._feed_slices(memoryview(data))
 
@@ -184,13 +196,18 @@ class Connection(asyncio.Protocol):
         self._silent += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(data, upgrade.args[0])
-        except httptools.HttpParserError as error:
-            self._broken(error)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            self._interrupted(data, error)
         else:
             if self._silent:
                 self._check_unfinished()
+
+    def _interrupted(self, data: bytes | memoryview, error: Exception) -> None:
+        """The parser stopped: for another protocol, or for good."""
+        if isinstance(error, httptools.HttpParserUpgrade):
+            self._upgraded(data, error.args[0])
+        else:
+            self._broken(error)
 
     def _feed_slices(self, data: memoryview) -> None:
         """Parse bit by bit; when enough requests wait, hold the rest back."""
@@ -268,46 +285,61 @@ class Connection(asyncio.Protocol):
         """The head is in: begin the request, or put it in the queue."""
         if self._deaf:
             return
-        parser, server = self._parser, self.server
+        server = self.server
         target, fields, hosts, special = self._target, self._fields, self._hosts, self._special
         large = self._silent > server.head_slack
         self._target, self._fields, self._hosts, self._special, self._silent = b"", [], 0, None, 0
-        verb = parser.get_method()
+        verb = self._parser.get_method()
         method = _METHODS.get(verb)
-        keep_alive = parser.should_keep_alive()
-        version, body, refusal = "1.1", None, None
-        upgrade = b""
-        # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is.
-        if special is not None or not keep_alive or hosts != 1 or method is None:
-            method = verb.decode()
-            version = parser.get_http_version()
-            head = judge(
-                method=verb,
-                version=version,
-                hosts=hosts,
-                special=special or [],
-                limit_body=server.options.limit_body,
-                upgrades=parser.should_upgrade(),
-            )
-            if isinstance(head, Refusal):
-                refusal = head
-            else:
-                upgrade = head.upgrade
-                if head.length:
-                    body = RequestBody(expects_continue=head.expects_continue)
-        if len(target) > server.options.limit_request_line:
-            refusal = refusals.URI_TOO_LONG
-        elif len(fields) > server.options.limit_header_count or (large and _size(fields) > server.options.limit_header_bytes):
-            refusal = refusals.HEADERS_TOO_LARGE
-        exchange = server.exchange(self, method, target, fields, version, keep_alive and not self._eof, body)
-        if refusal is not None:
-            exchange.refusal = refusal
-            self._deaf = self._linger = refusal.closes
+        if special is None and method is not None and hosts == 1 and self._parser.should_keep_alive():
+            # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is.
+            exchange = server.exchange(self, method, target, fields, "1.1", True, None)
         else:
-            if upgrade:
-                server.offer_upgrade(self, exchange, upgrade)
+            exchange = self._judged(verb, target, fields, hosts, special or [])
+        if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
+            exchange.refusal = self._too_large(exchange) or exchange.refusal
+        if exchange.refusal is None:
             self.parsing = exchange
-        self._admit(exchange)
+        else:
+            self._deaf = self._linger = True
+        if self.current is None and not self.queue:
+            self._begin(exchange)
+        else:
+            self._admit(exchange)
+
+    def _judged(self, verb: bytes, target: bytes, fields: Fields, hosts: int, special: Fields) -> Exchange:
+        """Make the exchange for a request that has something special about it; perhaps to be refused."""
+        parser, server = self._parser, self.server
+        version = parser.get_http_version()
+        judgement = judge(
+            method=verb,
+            version=version,
+            hosts=hosts,
+            special=special,
+            limit_body=server.options.limit_body,
+            upgrades=parser.should_upgrade(),
+        )
+        method = verb.decode()
+        if isinstance(judgement, Refusal):
+            exchange = server.exchange(self, method, target, fields, version, False, None)
+            exchange.refusal = judgement
+            exchange.plain = False
+            return exchange
+        body = RequestBody(expects_continue=judgement.expects_continue) if judgement.length else None
+        keep_alive = parser.should_keep_alive()
+        exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
+        exchange.plain = keep_alive and version == "1.1" and method != "HEAD" and not judgement.expects_continue
+        if judgement.upgrade:
+            server.offer_upgrade(self, exchange, judgement.upgrade)
+        return exchange
+
+    def _too_large(self, exchange: Exchange) -> Refusal | None:
+        options = self.server.options
+        if len(exchange.target) > options.limit_request_line:
+            return refusals.URI_TOO_LONG
+        if len(exchange.fields) > options.limit_header_count or _size(exchange.fields) > options.limit_header_bytes:
+            return refusals.HEADERS_TOO_LARGE
+        return None
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -377,7 +409,18 @@ class Connection(asyncio.Protocol):
             return
         self.current = None
         self.epoch += 1
-        exchange.wake()
+        if exchange._waiters is not None:  # noqa: SLF001 - spares a call
+            exchange.wake()
+        if (
+            exchange.keep_alive
+            and self.parsing is None
+            and not (self.queue or self._eof or self._silent or self._target or self._reading_paused or self.server.draining)
+        ):
+            self.deadline = self.server.now + self.server.keep_alive  # what `_idle` does when nothing is special
+        else:
+            self._go_on(exchange)
+
+    def _go_on(self, exchange: Exchange) -> None:
         if not exchange.keep_alive:
             self._finish()
         elif self.queue:

@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.http1 import _SLICE, Connection
 from tamago.server.refusal import Refusal
-from tamago.server.status import date_field
+from tamago.server.status import SERVER_FIELD, date_field
 from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
@@ -31,11 +31,15 @@ class HttpServer:
         self.options = options
         self.exchange = exchange
         self.loop = loop
+        self.limit_in_flight = options.limit_in_flight
+        self.keep_alive = options.keep_alive
         self.draining = False
         self.connections: set[Connection] = set()
         self.running: set[Exchange] = set()  # requests whose task lives; also keeps the tasks from being collected
         self.now = loop.time()  # as of the last sweep: exact enough for timeouts, and free
-        self.date = date_field(time.time())
+        self.date = b""
+        self.end_of_head = b""
+        self._tell_time()
         # A head this much shorter than the limit is surely within it, whatever slice it ended in.
         self.head_slack = options.limit_header_bytes - _SLICE
         self._meter = meter
@@ -67,8 +71,7 @@ class HttpServer:
 
     def launch(self, exchange: Exchange) -> Refusal | None:
         """Start the request's task in a context of its own, or say why not."""
-        limit = self.options.limit_in_flight
-        if limit and len(self.running) >= limit:
+        if self.limit_in_flight and len(self.running) >= self.limit_in_flight:
             return refusals.OVERLOADED
         self.running.add(exchange)
         self._meter.request_started()
@@ -110,13 +113,18 @@ class HttpServer:
             self._sweep_timer = None
             return
         self.now = now = self.loop.time()
-        self.date = date_field(time.time())
+        self._tell_time()
         for connection in list(self.connections):
             if connection.write_paused or connection.closing:
                 self._check_stall(connection, now)
             if now >= connection.deadline:
                 connection.expire()
         self._sweep_timer = self.loop.call_later(self._sweep_interval, self._sweep)
+
+    def _tell_time(self) -> None:
+        """Encode the fields that depend on the time; once for all answers until the next sweep."""
+        self.date = date_field(time.time())
+        self.end_of_head = SERVER_FIELD + self.date + b"\r\n"
 
     def _check_stall(self, connection: Connection, now: float) -> None:
         """A client that reads nothing for a whole body timeout is not coming back."""

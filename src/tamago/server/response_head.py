@@ -1,70 +1,105 @@
-"""Turns a status and header fields from an application into the head of an answer. Pure; decides no framing by itself.
+"""Turns a status and header fields from an application into the first bytes of an answer. Pure; decides no framing by itself.
 
-Framing fields (content-length, transfer-encoding, connection) are taken out of what the application says and noted, since only the
-exchange knows how the body will travel.
+What the application says about framing is noted, and taken out where it is not the application's to say: only the exchange knows how the
+body will travel.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from tamago.server.status import SERVER_FIELD, status_line
+from tamago.server.status import SERVER_FIELD, STATUS_LINES, status_line
 
 Fields = Iterable[tuple[bytes, bytes]]
 
-_SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"connection", b"date", b"server"})
+
+# What the application's fields said besides being fields. Bits and no enum: this is done for each answer, and IntFlag takes a microsecond.
+SAID_CLOSE, SAID_DATE, SAID_SERVER = 1, 2, 4
 
 
-class ResponseHead:
-    """A status line with its fields, and what they said about framing.
+# Status; status line and fields, ending in a line break; the announced content-length or None; the bits above. A plain tuple for speed.
+ResponseHead = tuple[int, bytes, int | None, int]
 
-    `length` is the announced content-length or None; `wants_close` says that the application asked for the connection to end.
-    """
+_SPECIAL = {b"content-length", b"transfer-encoding", b"connection", b"date", b"server"}
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-    __slots__ = ("block", "has_date", "has_server", "length", "status", "wants_close")
+# Each field name as it begins a line, checked once; None for a special name. An application uses few names, over and over; should one
+# make them up, they are still checked, and no longer kept.
+_prefixes: dict[bytes, bytes | None] = {}
+_MAX_PREFIXES = 1024
 
-    def __init__(self, status: int, fields: Fields) -> None:
-        self.status = status
-        self.length: int | None = None
-        self.wants_close = False
-        self.has_date = False
-        self.has_server = False
-        lines = [status_line(status)]
-        for name, value in fields:
-            # Names should come in lower case, yet not every application does it.
-            if name.lower() in _SPECIAL and not self._note(name.lower(), value):
-                continue
-            lines.append(b"%b: %b\r\n" % (name, value))
-        block = b"".join(lines)
-        # One comparison for all lines: whoever slips a line break into a field would write the client's next header, or answer.
-        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
-            raise ValueError("a response header has a line break or a NUL in it")
-        self.block = block
 
-    def _note(self, name: bytes, value: bytes) -> bool:
-        """Remember what a special field says; True when it is to be sent as it stands."""
-        if name == b"content-length":
-            if self.length is not None or not value.isdigit():
+def response_head(status: int, fields: Fields) -> ResponseHead:
+    """Encode and check. Raises ValueError or TypeError for what may not be sent."""
+    length: int | None = None
+    said = 0
+    lines = [STATUS_LINES.get(status) or status_line(status)]
+    for name, value in fields:
+        prefix = _prefixes.get(name)
+        if prefix is not None:
+            lines.append(prefix + value)
+            continue
+        if name == b"content-length" and length is None and status != 204 and value.isdigit():
+            length = int(value)  # in nearly every answer, so without detours
+            lines.append(b"content-length: " + value)
+            continue
+        prefix = _prefix(name)
+        if prefix is not None:
+            lines.append(prefix + value)
+            continue
+        key = name.lower()
+        if key == b"content-length":
+            if length is not None or not value.isdigit():
                 raise ValueError(f"content-length {value.decode('latin-1')!r} must be one whole number, given once")
-            self.length = int(value)
-            return False
-        if name == b"date":
-            self.has_date = True
-        elif name == b"server":
-            self.has_server = True
-        elif name == b"connection":
-            tokens = {token.strip().lower() for token in value.split(b",")}
-            self.wants_close = self.wants_close or b"close" in tokens
-            return not tokens & {b"close", b"keep-alive"}
-        else:
-            # Transfer-encoding is between the two ends of a connection, and this end is ours.
-            return False
-        return True
+            length = int(value)
+        said |= _note(key, value)
+        if _is_sent(key, value, status):
+            lines.append(b"%b: %b" % (name, value))
+    lines.append(b"")
+    block = b"\r\n".join(lines)
+    breaks = len(lines) - 1
+    # One count for all lines: whoever slips a line break into a field would write the client's next header, or its next answer.
+    if block.count(b"\n") != breaks or block.count(b"\r") != breaks or 0 in block:
+        raise ValueError("a response header has a line break or a NUL in it")
+    return (status, block, length, said)
 
-    def encode(self, date: bytes, framing: bytes) -> bytes:
-        """Return the whole head, with the empty line; `framing` holds complete field lines."""
-        if self.has_date or self.has_server:
-            return b"".join(
-                (self.block, b"" if self.has_server else SERVER_FIELD, b"" if self.has_date else date, framing, b"\r\n"),
-            )
-        return b"%b%b%b%b\r\n" % (self.block, SERVER_FIELD, date, framing)
+
+def encode(head: ResponseHead, date: bytes, framing: bytes) -> bytes:
+    """Return the whole head, with the empty line; `date` and `framing` are complete field lines."""
+    _, block, _, said = head
+    return b"%b%b%b%b\r\n" % (block, b"" if said & SAID_SERVER else SERVER_FIELD, b"" if said & SAID_DATE else date, framing)
+
+
+def _prefix(name: bytes) -> bytes | None:
+    if name in _prefixes:
+        return None
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name.decode('latin-1')!r} cannot be the name of a response header, such as one with a line break or a space")
+    prefix = None if name.lower() in _SPECIAL else name + b": "
+    if len(_prefixes) < _MAX_PREFIXES:
+        _prefixes[name] = prefix
+    return prefix
+
+
+def _note(name: bytes, value: bytes) -> int:
+    if name == b"date":
+        return SAID_DATE
+    if name == b"server":
+        return SAID_SERVER
+    if name == b"connection" and b"close" in _tokens(value):
+        return SAID_CLOSE
+    return 0
+
+
+def _is_sent(name: bytes, value: bytes, status: int) -> bool:
+    """Say whether a special field goes out as it stands."""
+    if name == b"connection":
+        return not _tokens(value) & {b"close", b"keep-alive"}
+    if name == b"content-length":
+        return status != 204  # which must not have one
+    return name != b"transfer-encoding"  # that is between two ends of a connection, and this end is ours
+
+
+def _tokens(value: bytes) -> set[bytes]:
+    return {token.strip().lower() for token in value.split(b",")}

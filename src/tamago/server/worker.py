@@ -28,7 +28,7 @@ class AsgiWorker:
 
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Begin to accept."""
-        self._edge = Edge(self._context, self._host)
+        self._edge = Edge(self._context, self._host.exchange_type())
         self._edge.serve(listeners)
 
     async def ready(self) -> None:

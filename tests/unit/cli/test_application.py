@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
+from tests.unit.cli.command import Tamago
 
 from tamago.cli.application import COMMANDS
 from tamago.cluster.settings import KNOBS
-from tests.unit.cli.command import Tamago
 
 pytestmark = pytest.mark.slow
 
@@ -19,9 +19,11 @@ pytestmark = pytest.mark.slow
         (["statsu"], "no such command 'statsu'", "did you mean status?"),
         (["xyzzy"], "no such command 'xyzzy'", "see `tamago --help`"),
         (["start", "--workes", "2"], "no such option: --workes", "did you mean --workers?"),
+        (["start", "--color", "blue"], "no such option: --color", "see `tamago start --help`"),
         (["start", "--xyzzy"], "no such option: --xyzzy", "see `tamago start --help`"),
         (["start", "a", "b"], "got unexpected extra argument", "see `tamago start --help`"),
         (["start", "--workers"], "requires an argument", "see `tamago start --help`"),
+        (["kick", "x"], "it should be a valid integer", "see `tamago kick --help`"),
         (["scale"], "missing argument", "see `tamago scale --help`"),
         (["scale", "many"], "'many' is no number of workers", "for example"),
     ],

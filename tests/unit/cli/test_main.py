@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.command import INSTALLED, Tamago
 
 from tamago.cli.main import show_error
 from tamago.errors import TamagoError
-from tests.unit.cli.command import INSTALLED, Tamago
 
 pytestmark = pytest.mark.slow
 

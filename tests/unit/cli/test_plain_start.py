@@ -47,7 +47,17 @@ def test_what_is_read_quickly_is_read_the_same_by_the_full_parser(words: list[st
 
 @pytest.mark.parametrize(
     "words",
-    [["--daemon"], ["--help"], ["--timeout", "3"], ["a", "b"], ["--workers"], ["--workers", "-1"], ["--sticky=1"], ["--"], ["--workes", "1"]],
+    [
+        ["--daemon"],
+        ["--help"],
+        ["--timeout", "3"],
+        ["a", "b"],
+        ["--workers"],
+        ["--workers", "-1"],
+        ["--sticky=1"],
+        ["--"],
+        ["--workes", "1"],
+    ],
 )
 def test_what_is_not_plain_is_left_to_the_full_parser(words: list[str]) -> None:
     assert parse_start(words) is None

@@ -99,3 +99,10 @@ class Dialogue:
         assert self.supervisor.state is ClusterState.READY
         self.now += 1000.0
         return self
+
+    def started_meanwhile(self) -> None:
+        """Begin, until nobody of the first generation is missing; something else may have been asked for."""
+        self.say(StartRequested())
+        self.nest_born(NEST)
+        while self.supervisor.state is ClusterState.STARTING:
+            self.born(next(process.peer for process in self.supervisor.processes.values() if not process.pid))

@@ -39,10 +39,12 @@ class FakeLine:
         self.resume_reading()
 
     def pause_reading(self) -> None:
+        assert not self.closed
         self.reads = False
 
     def resume_reading(self) -> None:
         assert self.started
+        assert not self.closed
         self.reads = True
 
     def read_rest(self) -> None:

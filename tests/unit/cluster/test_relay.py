@@ -564,3 +564,16 @@ def test_a_master_that_activates_a_process_from_its_own_message_keeps_the_order(
         + wire.pack(Kind.MESSAGE, Route.AGENT, b"and after", sender=agent.peer)
     )
     assert agent.bodies() == ["waited", "to itself", "and after"]
+
+
+def test_a_process_the_master_parts_with_while_it_speaks_is_heard_and_not_paused() -> None:
+    cluster = Cluster()
+    agent, one = cluster.agent(), cluster.worker(1)
+    agent.stuck = True
+    cluster.relay._on_control = lambda peer, message: cluster.relay.detach(peer)
+    one.say(
+        wire.pack(Kind.CONTROL, Route.MASTER, b"\x82\xa4type\xa6Booted\xa6phases\x90", sender=one.peer)
+        + wire.pack(Kind.MESSAGE, Route.AGENT, big("last").encode(), sender=one.peer)
+    )
+    agent.catch_up()
+    assert [body[:4] for body in agent.bodies()] == ["last"]

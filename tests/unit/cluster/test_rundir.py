@@ -102,6 +102,18 @@ def test_what_a_dead_master_left_is_removed_by_the_next(base: Path) -> None:
         assert os.listdir(rundir.path) == ["lock"]
 
 
+def test_what_a_dead_master_left_can_be_cleared_and_a_living_one_loses_nothing(base: Path) -> None:
+    with RunDir(base, "shop", create=True) as watcher:
+        with locked(base) as rundir:
+            rundir.write_state({"n": 1})
+            watcher.clear()
+            assert watcher.read_state() == {"n": 1}
+        (watcher.path / "state.json").write_text("{}")
+        watcher.clear()
+        assert os.listdir(watcher.path) == ["lock"]
+        assert watcher.read_owner() is None
+
+
 def test_closing_removes_our_own_socket_and_no_other(base: Path) -> None:
     with locked(base) as rundir, socket.socket(socket.AF_UNIX) as ours, socket.socket(socket.AF_UNIX) as others:
         ours.bind(rundir.control_address)

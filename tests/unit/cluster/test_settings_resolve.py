@@ -83,7 +83,7 @@ def test_one_problem_is_one_line_and_several_are_a_list() -> None:
         ("socket_mode", "0o600", 0o600),
         ("umask", "022", 0o22),
         ("bind", ":80, unix:/x", (":80", "unix:/x")),
-        ("trusted_proxies", "10.0.0.0/8,::1", ("10.0.0.0/8", "::1")),
+        ("trusted_proxies", "10.0.0.0/8,::1, unix", ("10.0.0.0/8", "::1", "unix")),
         ("title", "my shop", "my shop"),
     ],
 )
@@ -114,6 +114,7 @@ def test_texts_are_cast(key: str, text: str, value: object) -> None:
         ("app", "main.py:app"),
         ("app", "main:app:app"),
         ("framework", "a:b"),
+        ("trusted_proxies", ["10.0.0.0/8", "proxy.local"]),
     ],
 )
 def test_what_a_file_says_must_have_the_type_of_the_setting(key: str, raw: object) -> None:

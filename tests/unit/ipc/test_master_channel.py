@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import array
 import asyncio
 import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 import pytest
 
 from tamago.ipc import wire
 from tamago.ipc.blocking import BlockingChannel
-from tamago.ipc.control_messages import Drain, Ready, Watch
+from tamago.ipc.control_messages import Drain, Ready, Undelivered, Watch
 from tamago.ipc.master_channel import LAST_WORDS, READ_SIZE, MasterChannel
 
 pytestmark = pytest.mark.anyio
@@ -290,4 +292,24 @@ async def test_many_small_frames_go_in_few_writes_and_in_order(pair: Pair) -> No
         channel.put(frame(b"%d" % number), 1)
     channel.flush()
     assert [int(bytes(item[6])) for item in wire.split(read_now(pair[1]))] == list(range(1000))
+    channel.close()
+
+
+async def test_descriptors_of_a_frame_that_goes_in_pieces_are_sent_once(pair: Pair) -> None:
+    channel = MasterChannel(pair[0], loop=asyncio.get_running_loop())
+    message = Undelivered(request=0, reason="x" * 1_000_000)
+    channel.send(message, [pair[1].fileno()])
+    pair[1].setblocking(False)
+    data, descriptors = b"", array.array("i")
+    while channel.queued_bytes or len(data) < 1_000_000:
+        with suppress(BlockingIOError):
+            chunk, ancillary, _, _ = pair[1].recvmsg(1 << 20, 1000)
+            data += chunk
+            for _, _, fds in ancillary:
+                descriptors.frombytes(fds)
+        await asyncio.sleep(0)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert len(descriptors) == 1
+    assert msgspec.msgpack.decode(wire.split(data)[0][6], type=Undelivered) == message
     channel.close()

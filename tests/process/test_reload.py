@@ -1,0 +1,453 @@
+"""A reload loses nothing, is all or nothing, and never stands in the way of anything else."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.process import proc
+from tests.process.control import Control
+from tests.process.harness import Cluster, Start
+from tests.process.http_client import LostError
+from tests.process.load import Load
+from tests.process.site import Site
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+_IMPORT_ERROR = "raise RuntimeError('the new code is broken')\n"
+
+
+def hang_up(cluster: Cluster, generation: int) -> None:
+    """Reload by SIGHUP and wait until that generation serves."""
+    cluster.signal(signal.SIGHUP)
+    cluster.expect_generation(generation)
+
+
+# Each is (file, what to replace in it, by what, what must be said about it); a file of its own where there is nothing to replace.
+_BROKEN = {
+    "import error": ("main.py", "", _IMPORT_ERROR, "the new code is broken"),
+    "syntax error": ("main.py", "", "def app(:\n", "SyntaxError"),
+    "import hangs": ("main.py", "", "import select\nselect.select([], [], [])\n", "did not get ready in 2 s"),
+    "agent fails": (
+        "agent.py",
+        "",
+        "class Agent:\n    async def start(self):\n        raise RuntimeError('broken agent')\n",
+        "broken agent",
+    ),
+    "lifespan failure": ("main.py", "startup.complete", 'startup.failed", "message": "no new database', "no new database"),
+    "worker dies booting": ("main.py", 'say("up", version=VERSION)', "os._exit(9)", "exit code 9"),
+    "one of the workers fails": ("main.py", 'say("up", version=VERSION)', "tamago.me.slot == 3 and os._exit(9)", "worker 3"),
+    "worker dies right after ready": (
+        "main.py",
+        'say("ready", version=VERSION)',
+        'tamago.me.role.value == "worker" and os._exit(9)',
+        "exit code 9",
+    ),
+}
+_SEEN_BEFORE_ANY_SWITCH = {"import error", "syntax error", "import hangs", "agent fails"}
+
+
+def broken(site: Site, how: str) -> str:
+    """Make the new code one that does not boot; return what must be said about it."""
+    name, old, new, told = _BROKEN[how]
+    site.write(name, (site.app / name).read_text().replace(old, new) if old else new)
+    return told
+
+
+# ── nothing is lost ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("preload", [True, False], ids=["preloaded", "spawned"])
+def test_reload_under_load_zero_errors_keepalive(site: Site, start: Start, preload: bool) -> None:
+    cluster = start(*(() if preload else ("--no-preload",)))
+    before = set(cluster.tree())
+    with Load(cluster.place) as load:
+        for version in ("2", "3"):
+            load.wait_answered(150)
+            site.release(version)
+            result = cluster.cli("reload")
+            assert result.returncode == 0, result.stderr
+            assert cluster.who()["version"] == version
+        load.wait_answered(150)
+    load.assert_none_lost()
+    assert cluster.status()["generation"] == 3
+    assert not before & set(cluster.tree()), "every process was replaced"
+
+
+def test_ten_reloads_in_a_row_lose_nothing_and_leak_nothing(start: Start) -> None:
+    cluster = start()
+    hang_up(cluster, 2)
+    descriptors, threads = len(proc.descriptors_of(cluster.pid)), proc.threads_of(cluster.pid)
+    with Load(cluster.place) as load:
+        for generation in range(3, 12):
+            hang_up(cluster, generation)
+            load.wait_answered(10)
+    load.assert_none_lost()
+    # The old generation has left before its descriptors are counted.
+    cluster.expect(r"nest gen=10 .* left")
+    assert sorted(cluster.tree().values()) == ["agent", "nest gen 11", "worker 1", "worker 2"]
+    assert len(proc.descriptors_of(cluster.pid)) <= descriptors + 1
+    assert proc.threads_of(cluster.pid) == threads
+
+
+def test_reload_with_slow_boot_has_no_latency_spike(site: Site, start: Start) -> None:
+    cluster = start()
+    importing = site.gate("importing")
+    site.write("main.py", f"from report import hold\nhold('importing')\n{without_future(site)}")
+    with Load(cluster.place) as load:
+        load.wait_answered(100)
+        cluster.signal(signal.SIGHUP)
+        load.wait_answered(600)
+        importing.open()
+        cluster.expect_generation(2)
+        load.wait_answered(100)
+    load.assert_none_lost()
+    assert load.worst < 1.0, load.worst
+
+
+def test_a_keep_alive_connection_is_told_to_close_and_comes_back_to_the_new_code(site: Site, start: Start) -> None:
+    cluster = start("--linger", "20", workers=1)
+    with cluster.connect() as connection:
+        assert connection.get("/who").json()["version"] == "1"
+        site.release("2")
+        hang_up(cluster, 2)
+        answer = connection.get("/who")
+        assert (answer.json()["version"], answer.closes) == ("1", True)
+        assert connection.ended()
+    assert cluster.who()["version"] == "2"
+
+
+def test_an_upload_in_the_middle_is_finished_by_the_old_worker(site: Site, start: Start) -> None:
+    cluster = start(workers=1)
+    with cluster.connect() as connection:
+        connection.socket.sendall(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\nabc")
+        cluster.get()
+        site.release("2")
+        hang_up(cluster, 2)
+        connection.socket.sendall(b"def")
+        assert connection.receive().text == "abcdef"
+
+
+def test_a_websocket_is_closed_with_1012_on_reload(start: Start) -> None:
+    cluster = start(workers=1)
+    with connect(f"ws://127.0.0.1:{cluster.port}/ws") as websocket:
+        websocket.send("are you there")
+        assert websocket.recv() == "are you there"
+        cluster.signal(signal.SIGHUP)
+        with pytest.raises(ConnectionClosed) as closed:
+            websocket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+
+
+def test_a_batch_replaces_several_workers_at_a_time(site: Site, start: Start) -> None:
+    cluster = start("--reload-batch", "4", workers=4)
+    booting = site.gate("booting")
+    source = (
+        (site.app / "main.py")
+        .read_text()
+        .replace('say("up", version=VERSION)', 'say("up")\n            __import__("report").hold("booting")')
+    )
+    site.write("main.py", source)
+    cluster.output.mark()
+    cluster.signal(signal.SIGHUP)
+    cluster.expect("@up", count=4)
+    booting.open()
+    cluster.expect_generation(2)
+
+
+# ── new code that does not boot ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("how", _BROKEN)
+def test_reload_with_broken_code_keeps_old_workers(site: Site, start: Start, how: str) -> None:
+    site.use("chores", as_="agent")
+    cluster = start("--boot-timeout", "2", workers=3)
+    before = cluster.tree()
+    good = (site.app / "main.py").read_text()
+    told = broken(site, how)
+    with Load(cluster.place) as load:
+        load.wait_answered(50)
+        result = cluster.cli("reload")
+        load.wait_answered(50)
+    load.assert_none_lost()
+    assert result.returncode == 1
+    assert told in result.stderr, result.stderr
+    status = cluster.status()
+    assert (status["generation"], status["state"], status["degraded"]) == (1, "ready", False)
+    assert sorted(cluster.tree().values()) == sorted(before.values())
+    if how in _SEEN_BEFORE_ANY_SWITCH:
+        assert cluster.tree() == before, "nobody was touched"
+    # And with good code it works again.
+    site.write("main.py", good)
+    site.use("chores", as_="agent")
+    assert cluster.cli("reload").returncode == 0
+
+
+def test_the_traceback_of_the_new_code_is_printed_once_by_the_command(site: Site, start: Start) -> None:
+    cluster = start()
+    broken(site, "import error")
+    result = cluster.cli("reload")
+    assert result.returncode == 1
+    assert result.stderr.count("Traceback (most recent call last)") == 1
+    assert result.stderr.count("tamago: ") == 1
+
+
+def test_slots_that_had_switched_are_filled_again_from_the_old_code(site: Site, start: Start) -> None:
+    cluster = start(workers=3)
+    site.write("main.py", (site.app / "main.py").read_text().replace('say("up", version=VERSION)', "tamago.me.slot == 3 and os._exit(9)"))
+    site.release("2")
+    assert cluster.cli("reload").returncode == 1
+    assert {cluster.who()["version"] for _ in range(30)} == {"1"}
+    assert len(cluster.workers()) == 3
+
+
+def test_a_new_worker_killed_in_the_middle_rolls_the_reload_back(site: Site, start: Start) -> None:
+    cluster = start()
+    site.gate("booting")
+    source = (
+        (site.app / "main.py")
+        .read_text()
+        .replace('say("up", version=VERSION)', 'say("up")\n            __import__("report").hold("booting")')
+    )
+    site.write("main.py", source)
+    cluster.output.mark()
+    cluster.signal(signal.SIGHUP)
+    pid = int(cluster.expect(r"@up role=worker .*pid=(\d+)")[0][1])
+    proc.end(pid)
+    cluster.expect("reload failed, the old generation serves on")
+    assert cluster.get().text == "hello"
+
+
+def test_an_old_worker_killed_while_it_drains_is_not_replaced_from_old_code(site: Site, start: Start) -> None:
+    cluster = start(workers=1)
+    site.gate("gate")
+    old = cluster.pid_of("worker 1")
+    with cluster.connect() as connection:
+        connection.send("/hold/gate")
+        cluster.expect("@holding")
+        site.release("2")
+        hang_up(cluster, 2)
+        proc.end(old)
+        with pytest.raises((LostError, ConnectionError)):
+            connection.receive()
+    cluster.expect(rf"worker 1 gen=1 pid={old} left")
+    assert cluster.who()["version"] == "2"
+    assert len(cluster.workers()) == 1
+
+
+# ── nothing stands in the way ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_reload_with_endless_request_does_not_block_supervision(site: Site, start: Start) -> None:
+    cluster = start("--stop-timeout", "60")
+    with cluster.connect() as connection:
+        connection.send("/stream")
+        cluster.expect("@streaming")
+        site.release("2")
+        assert cluster.cli("reload").returncode == 0
+        cluster.output.mark()
+        proc.end(cluster.expect_slot(1, version="2"))
+        cluster.expect(r"@ready role=worker slot=1 .*version=2")
+        began = time.monotonic()
+        cluster.begin_stop()
+        assert time.monotonic() - began < 2
+        cluster.signal(signal.SIGTERM)
+        assert cluster.wait() == 0
+
+
+def test_sigterm_during_reload_is_honoured(site: Site, start: Start) -> None:
+    cluster = start()
+    site.gate("importing")
+    site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{without_future(site)}")
+    cluster.signal(signal.SIGHUP)
+    cluster.expect("@new")
+    began = time.monotonic()
+    assert cluster.stop() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_stop_while_new_workers_boot_ends_both_generations(site: Site, start: Start) -> None:
+    cluster = start()
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", source.replace('say("up", version=VERSION)', 'say("stuck")\n            await asyncio.Event().wait()'))
+    cluster.signal(signal.SIGHUP)
+    cluster.expect("@stuck")
+    assert cluster.cli("stop").returncode == 0
+    assert cluster.wait() == 0
+
+
+def test_a_reload_while_it_stops_is_refused(site: Site, start: Start) -> None:
+    gate = site.gate("gate")
+    cluster = start()
+    with cluster.connect() as connection:
+        connection.send("/hold/gate")
+        cluster.expect("@holding")
+        cluster.begin_stop()
+        result = cluster.cli("reload")
+        assert result.returncode == 1
+        assert "stopping" in result.stderr
+        gate.open()
+        assert connection.receive().text == "held"
+    assert cluster.wait() == 0
+
+
+def test_a_reload_while_it_starts_comes_after_the_start(site: Site, start: Start) -> None:
+    importing = site.gate("importing")
+    site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{without_future(site)}")
+    cluster = start(ready=False)
+    cluster.expect("@new")
+    cluster.signal(signal.SIGHUP)
+    importing.open()
+    cluster.wait_ready()
+    importing.open()
+    cluster.expect_generation(2)
+
+
+def test_a_crash_in_the_old_generation_is_repaired_while_the_new_one_imports(site: Site, start: Start) -> None:
+    cluster = start()
+    importing = site.gate("importing")
+    site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{without_future(site)}")
+    cluster.expect_ready(count=2)
+    cluster.output.mark()
+    cluster.signal(signal.SIGHUP)
+    cluster.expect("@new")
+    proc.end(cluster.workers()[1])
+    cluster.expect_ready(slot=1)
+    importing.open()
+    cluster.expect_generation(2)
+
+
+# ── many reloads ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_reloads_asked_for_during_a_reload_are_joined_into_one_more(site: Site, start: Start) -> None:
+    cluster = start()
+    importing = site.gate("importing")
+    site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{without_future(site)}")
+    controls = [Control(cluster) for _ in range(20)]
+    controls[0].send("reload")
+    cluster.expect("@new", count=1)
+    for control in controls[1:]:
+        control.send("reload")
+        assert control.event("accepted")
+    importing.open()
+    assert controls[0].event("done")["result"]["generation"] == 2
+    importing.open()
+    for control in controls[1:]:
+        assert control.event("done")["result"]["generation"] == 3
+    for control in controls:
+        control.close()
+    assert len(cluster.output.found("@new")) == 2
+
+
+def test_a_storm_of_sighups_ends_in_one_generation(start: Start) -> None:
+    cluster = start()
+    for _ in range(200):
+        cluster.signal(signal.SIGHUP)
+    cluster.expect_generation(2)
+    # Whatever came after the first one began is one more reload.
+    cluster.expect_generation(3)
+    status = cluster.status()
+    assert status["state"] == "ready"
+    assert status["generation"] <= 4
+    assert sorted(cluster.tree().values()).count("worker 1") == 1
+
+
+def test_a_third_generation_makes_the_oldest_finish_now(site: Site, start: Start) -> None:
+    site.gate("gate")
+    cluster = start("--stop-timeout", "60", workers=1)
+    with cluster.connect() as connection:
+        connection.send("/hold/gate")
+        cluster.expect("@holding")
+        hang_up(cluster, 2)
+        assert len(cluster.pids_of("worker 1")) == 2
+        hang_up(cluster, 3)
+        with pytest.raises((LostError, ConnectionError)):
+            connection.receive()
+    cluster.expect("two generations old")
+
+
+def test_a_long_request_across_a_reload_is_cut_at_the_stop_timeout(start: Start) -> None:
+    cluster = start("--stop-timeout", "1")
+    with cluster.connect() as connection:
+        connection.send("/stream")
+        pid = int(cluster.expect(r"@streaming .*pid=(\d+)")[0][1])
+        hang_up(cluster, 2)
+        with proc.watching(pid) as pidfd:
+            proc.wait_ended(pidfd)
+    cluster.expect(rf"pid={pid} did not leave")
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_changed_address_is_refused_before_anything_changes(site: Site, start: Start) -> None:
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\nworkers = 2\n')
+    cluster = start(app=None, port=None, workers=None)
+    before = cluster.tree()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site.write("tamago.toml", f'app = "main:app"\nport = {other.getsockname()[1]}\nworkers = 2\n')
+    result = cluster.cli("reload")
+    assert result.returncode == 1
+    assert "port" in result.stderr
+    assert cluster.tree() == before
+
+
+def test_a_changed_number_of_workers_is_taken_over(site: Site, start: Start) -> None:
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\nworkers = 2\n')
+    cluster = start(app=None, port=None, workers=None)
+    for workers in (4, 1):
+        site.write("tamago.toml", f'app = "main:app"\nport = 0\nworkers = {workers}\n')
+        result = cluster.cli("reload")
+        assert result.returncode == 0, result.stderr
+        assert cluster.status()["workers"] == workers
+    cluster.expect(r"worker 4 gen=2 .* left")
+    assert list(cluster.workers()) == [1]
+
+
+def test_a_setting_that_is_wrong_now_is_told_and_nothing_changes(site: Site, start: Start) -> None:
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\n')
+    cluster = start(app=None, port=None)
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\nstop_timeout = "soon"\n')
+    result = cluster.cli("reload")
+    assert result.returncode != 0
+    assert "stop_timeout" in result.stderr
+    assert cluster.status()["generation"] == 1
+
+
+# ── the agent ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_old_agent_has_ended_before_the_new_one_is_active(site: Site, start: Start) -> None:
+    site.use("chores", as_="agent")
+    cluster = start()
+    cluster.expect("@agent-ready")
+    hang_up(cluster, 2)
+    cluster.expect("@agent-ready .*gen=2")
+    order = [(match[1], match[2]) for match in cluster.output.found(r"@agent-(\w+) .*gen=(\d)")]
+    assert order == [("start", "1"), ("ready", "1"), ("start", "2"), ("stop", "1"), ("ready", "2")]
+
+
+def test_ten_reload_commands_at_once_all_succeed(cluster_of_one: Cluster) -> None:
+    def reload(_: int) -> subprocess.CompletedProcess[str]:
+        return cluster_of_one.cli("reload")
+
+    with ThreadPoolExecutor(10) as pool:
+        results = list(pool.map(reload, range(10)))
+    assert [result.returncode for result in results] == [0] * 10
+    assert cluster_of_one.status()["generation"] <= 11
+
+
+@pytest.fixture
+def cluster_of_one(start: Start) -> Cluster:
+    return start(workers=1)
+
+
+def without_future(site: Site) -> str:
+    """The application's source, to be put behind something else."""
+    return (site.app / "main.py").read_text().replace("from __future__ import annotations\n", "")

@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> Result:
 
 def render(result: Result) -> str:
     headings = [
+        "application",
         "server",
         "workers",
         "tree (MiB)",

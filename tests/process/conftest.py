@@ -52,6 +52,9 @@ def start(site: Site) -> Iterator[Start]:
         return cluster.wait_ready() if ready else cluster
 
     yield start_one
+    for cluster in started:
+        # Shown by pytest only when the test failed.
+        print(f"---- {cluster.title}, master pid {cluster.pid}\n{cluster.output.text}")
     problems = [problem for cluster in started for problem in _problems(cluster.finish)]
     problems += [problem for cluster in started for problem in _problems(cluster.assert_nothing_left) if not problems]
     for cluster in started:

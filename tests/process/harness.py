@@ -165,10 +165,8 @@ class Cluster:
 
     def expect_slot(self, slot: int, *, version: str) -> int:
         """The pid of the worker of that version in that slot, once it was told that the cluster serves with it."""
-        found = [
-            line for line in self.output.found(rf"^@ready role=worker slot={slot} .*pid=(?P<pid>\d+) version={version}$", everywhere=True)
-        ]
-        return int((found or self.expect(rf"^@ready role=worker slot={slot} .*pid=(?P<pid>\d+) version={version}$"))[-1]["pid"])
+        pattern = rf"^@ready role=worker slot={slot} .*pid=(?P<pid>\d+) version={version}$"
+        return int((self.output.found(pattern, everywhere=True) or self.expect(pattern))[-1]["pid"])
 
     def expect(self, pattern: str, *, count: int = 1) -> list[re.Match[str]]:
         return self.output.expect(pattern, count=count)

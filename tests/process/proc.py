@@ -25,7 +25,8 @@ def title_of(pid: int) -> str:
 
 def state_of(pid: int) -> str:
     """The state letter of /proc/pid/stat; empty when it is gone."""
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0].decode() if os.path.exists(f"/proc/{pid}") else ""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return fields[0].decode() if fields else ""
 
 
 def parent_of(pid: int) -> int:

@@ -12,10 +12,12 @@ from tamago.cluster.events import (
     Command,
     Event,
     KickRequested,
+    Kill,
     ReloadRequested,
     ScaleRequested,
     SetSlots,
     StopRequested,
+    TimePassed,
 )
 from tamago.cluster.states import ClusterState, ProcessState
 from tamago.cluster.supervisor import Supervisor
@@ -117,26 +119,6 @@ def everything_ends_with_exit(world: World) -> None:
     assert not world.listeners_open
 
 
-LAWS = (
-    the_supervisor_and_the_world_agree,
-    there_is_no_busy_loop,
-    no_slot_is_forgotten,
-    a_ready_cluster_is_of_one_generation,
-    one_process_has_the_messages_of_a_seat,
-    replacements_come_in_batches,
-    two_generations_at_most,
-    who_serves_a_ready_cluster_was_told,
-    everything_ends_with_exit,
-)
-
-
-def obey_the_laws(world: World, event: Event, commands: list[Command]) -> None:
-    """Check every law."""
-    del event, commands
-    for law in LAWS:
-        law(world)
-
-
 def answers_are_true(world: World, event: Event, commands: list[Command]) -> None:
     """What was answered with success has been done."""
     del event
@@ -165,6 +147,42 @@ def serving(supervisor: Supervisor, role: Role, slot: int) -> int:
         if (process.role, process.slot) == (role, slot) and process.is_serving:
             return process.peer
     return 0
+
+
+def nobody_is_killed_without_need(world: World, event: Event, commands: list[Command]) -> None:
+    """Who drains has its time, and who serves is killed only for what it did itself; unless everything is to end now.
+
+    While a generation comes, the one before the last is exempt: it finishes now.
+    """
+    if world.hurried or world.state is C.RELOADING:
+        return
+    for command in commands:
+        if not isinstance(command, Kill) or getattr(event, "process", 0) == command.process:
+            continue
+        assert isinstance(event, TimePassed), f"{command} for no reason of its own"
+        drained_at = world.children[command.process].drained_at
+        assert drained_at is None or world.now >= drained_at + world.shortest_stop - 1e-6, f"{command} comes too early"
+
+
+LAWS = (
+    the_supervisor_and_the_world_agree,
+    there_is_no_busy_loop,
+    no_slot_is_forgotten,
+    a_ready_cluster_is_of_one_generation,
+    one_process_has_the_messages_of_a_seat,
+    replacements_come_in_batches,
+    two_generations_at_most,
+    who_serves_a_ready_cluster_was_told,
+    everything_ends_with_exit,
+)
+
+
+def obey_the_laws(world: World, event: Event, commands: list[Command]) -> None:
+    """Check every law."""
+    for law in LAWS:
+        law(world)
+    answers_are_true(world, event, commands)
+    nobody_is_killed_without_need(world, event, commands)
 
 
 class NoGaps:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from tests.properties.children import Child, Request
 from tests.properties.endings import answers_everybody, recovers, stops
-from tests.properties.laws import NoGaps, answers_are_true, obey_the_laws
+from tests.properties.laws import NoGaps, obey_the_laws
 from tests.properties.nature import Faults, Rough
-from tests.properties.world import Child, Request, World
+from tests.properties.world import World
 
 from tamago.cluster.events import (
     AgentRestartRequested,
@@ -78,7 +79,6 @@ class Schedule:
         self.nature = Rough(rng, self.faults, self.policy.boot_timeout, self.policy.stop_timeout, spawns=rng.random() < 0.2)
         self.world = World(self.policy, self.nature, random=rng.random)
         self.world.after_each.append(obey_the_laws)
-        self.world.after_each.append(answers_are_true)
         if self.faults.are_none:
             self.world.after_each.append(NoGaps())
         self.asks = rng.choice((0.0, 0.02, 0.1))

@@ -8,10 +8,11 @@ ago is fine, a command to somebody whose end was reported is not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
+from tests.properties.children import Asked, Child, DisobedienceError, Request
 from tests.properties.nature import BootFate, ForkFate, Nature
 
 from tamago.cluster.events import (
@@ -36,9 +37,7 @@ from tamago.cluster.events import (
     ProcessExited,
     ProcessFailed,
     ProcessForked,
-    ReloadRequested,
     Report,
-    ScaleRequested,
     SetSlots,
     StartMode,
     StartNest,
@@ -52,57 +51,6 @@ from tamago.cluster.policy import Policy
 from tamago.cluster.states import CLUSTER_TRANSITIONS, ClusterState
 from tamago.cluster.supervisor import Supervisor
 from tamago.types import Role
-
-Request = ReloadRequested | ScaleRequested | KickRequested | AgentRestartRequested | StopRequested
-
-
-class DisobedienceError(AssertionError):
-    """The supervisor asked for what cannot be done."""
-
-
-@dataclass(slots=True, eq=False)
-class Child:
-    """One process, or the order to start it."""
-
-    peer: int
-    role: Role
-    slot: int
-    generation: int
-    nest: int = 0
-    mode: StartMode = StartMode.FORK
-    # what is true
-    pid: int = 0
-    alive: bool = False
-    stalled: bool = False  # a nest that has stopped answering
-    fifo: float = 0.0  # nothing that it says overtakes what it said before
-    forked_at: float = 0.0
-    attempt: int = 0  # a fork that failed may be asked for again
-    # what the supervisor was told
-    asked: bool = False  # an order to fork is unanswered
-    forked: bool = False
-    booted: bool = False
-    exited: bool = False
-    # what it was told
-    active: bool = False
-    told_ready: bool = False
-    leaving: bool = False
-    killed: bool = False
-    killed_in_stop: bool = False
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the supervisor knows a pid for it, and nothing of its end."""
-        return self.forked and not self.exited
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request, and what was the case when it was made."""
-
-    event: Request
-    at: float
-    generation: int
-    peer: int = 0  # who was to be replaced
 
 
 class World:
@@ -123,6 +71,8 @@ class World:
         self.answers: dict[int, Answer] = {}
         self.nest_started: dict[int, float] = {}
         self.stopped_by: Event | None = None
+        self.hurried = False  # a stop was asked for twice, or with "now"
+        self.shortest_stop = policy.stop_timeout
         self.timers_in_a_row = 0  # at the same moment
         self.transcript: list[tuple[float, Event | Command]] = []
         self.after_each: list[Callable[[World, Event, list[Command]], None]] = []
@@ -246,6 +196,9 @@ class World:
                 self.children[peer].booted = True
             case ProcessExited(process=peer):
                 self.children[peer].exited = True
+            case StopRequested():
+                self.hurried = self.hurried or event.now or self.state is ClusterState.STOPPING
+                self.shortest_stop = min(self.shortest_stop, self.shortest_stop if event.timeout is None else event.timeout)
             case _:
                 pass
 
@@ -409,6 +362,7 @@ class World:
                 if self.state is ClusterState.STOPPING:
                     self._insist(not self._first(child.role), command, "comes before its turn")
                 child.leaving = True
+                child.drained_at = self.now if gently else None
                 self._leave(child)
             case DumpStacks():
                 self._insist(not child.killed, command, "comes after Kill")

@@ -32,7 +32,7 @@ async def path(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -148,6 +148,12 @@ class Served:
         return f"http://{self.address[0]}:{self.address[1]}"
 
 
+async def until(claim: Callable[[], object]) -> None:
+    """Return once `claim` holds; for what nothing else in the loop announces."""
+    while not claim():  # noqa: ASYNC110 - gives the loop a turn, and waits for no time
+        await asyncio.sleep(0)
+
+
 def request(method: str, path: str, *fields: str, body: bytes = b"") -> bytes:
     """Return the bytes of a request; content-length is added when there is a body."""
     lines = [f"{method} {path} HTTP/1.1", "Host: test", *fields]

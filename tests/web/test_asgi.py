@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.web.apps import TEXT, Gate, answer, hello, no_lifespan
+from tests.web.conftest import Run
+from tests.web.edge import Client, context, request, serving
 
 from tamago.server.asgi import Receive, Scope, Send
 from tamago.server.lifespan import StartupFailedError
 from tamago.server.worker import AsgiWorker
-from tests.web.apps import TEXT, Gate, answer, hello, no_lifespan
-from tests.web.conftest import Run
-from tests.web.edge import Client, context, request, serving
 
 
 class Recorder:
@@ -266,8 +266,7 @@ def test_a_writer_held_back_is_freed_when_its_client_leaves(run: Run) -> None:
             client = await served.connect()
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await client.send(request("GET", "/"))
-            while not any(connection.write_paused for connection in served.edge.server.connections):
-                await asyncio.sleep(0)
+            await until(lambda: any(connection.write_paused for connection in served.edge.server.connections))
             client.abort()
             await ended.wait()
 

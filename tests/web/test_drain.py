@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
+from tests.web.apps import TEXT, Gate, hello, no_lifespan, path
+from tests.web.conftest import Run
+from tests.web.edge import Client, CountingMeter, context, listen, request, serving
 
 from tamago.server.asgi import Receive, Scope, Send
 from tamago.server.worker import AsgiWorker
 from tamago.types import ServerOptions
-from tests.web.apps import TEXT, Gate, hello, no_lifespan, path
-from tests.web.conftest import Run
-from tests.web.edge import Client, CountingMeter, Served, context, listen, request, serving
 
 
 def test_what_is_in_flight_is_finished_with_connection_close(run: Run) -> None:
@@ -40,8 +39,7 @@ def test_a_request_that_comes_within_the_linger_is_answered(run: Run) -> None:
             kept, fresh = await served.connect(), await served.connect()
             await kept.get()
             await fresh.send(b"GET / HT")  # accepted, and has not said anything whole yet
-            while len(served.edge.server.connections) < 2:
-                await asyncio.sleep(0)
+            await until(lambda: len(served.edge.server.connections) == 2)
             draining = asyncio.create_task(served.edge.drain(closing=False))
             await asyncio.sleep(0)
             reply = await kept.get()
@@ -169,15 +167,44 @@ def test_not_closing_leaves_the_accept_queue_to_others(run: Run) -> None:
     run(main())
 
 
+class Load:
+    """Clients that keep asking; every second one keeps its connection as long as it is allowed to."""
+
+    def __init__(self, address: Any) -> None:
+        self.address = address
+        self.answers = 0
+        self.failures: list[str] = []
+        self.stopping = False
+
+    async def ask(self, *, keep: bool) -> None:
+        client: Client | None = None
+        while not self.stopping:
+            try:
+                client = client or Client(*await asyncio.open_connection(*self.address))
+                client = await self.ask_once(client, keep=keep)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.failures.append(repr(error))
+                client = None
+        if client is not None:
+            await client.close()
+
+    async def ask_once(self, client: Client, *, keep: bool) -> Client | None:
+        reply = await client.get("/asked")
+        self.answers += 1
+        if (reply.status, reply.body) != (200, b"/asked"):
+            self.failures.append(f"{reply.status} {reply.body!r}")
+        if keep and reply["connection"] != "close":
+            return client
+        await client.close()
+        return None
+
+
 def test_swapping_workers_under_load_loses_nothing(run: Run) -> None:
     """Ten workers replace each other on one listener while clients keep asking, on kept and on new connections."""
 
     async def main() -> None:
         listener = listen()
-        address = listener.getsockname()
-        failures: list[str] = []
-        served = 0
-        stopping = asyncio.Event()
+        load = Load(listener.getsockname())
 
         async def worker() -> AsgiWorker:
             runtime = AsgiWorker(path, context(ServerOptions(linger=0.05)))
@@ -185,41 +212,20 @@ def test_swapping_workers_under_load_loses_nothing(run: Run) -> None:
             await runtime.serve([listener.dup()])
             return runtime
 
-        async def load(*, keep: bool) -> None:
-            nonlocal served
-            client: Client | None = None
-            while not stopping.is_set():
-                try:
-                    if client is None:
-                        client = Client(*await asyncio.open_connection(*address))
-                    reply = await client.get(f"/{served}")
-                    if reply.status != 200:
-                        failures.append(f"status {reply.status}")
-                    served += 1
-                    if not keep or reply["connection"] == "close":
-                        await client.close()
-                        client = None
-                except (OSError, asyncio.IncompleteReadError) as error:
-                    failures.append(repr(error))
-                    client = None
-            if client is not None:
-                await client.close()
-
         current = await worker()
-        clients = [asyncio.create_task(load(keep=n % 2 == 0)) for n in range(16)]
-        for swap in range(10):
-            while served < swap * 50:
-                await asyncio.sleep(0)
+        clients = [asyncio.create_task(load.ask(keep=n % 2 == 0)) for n in range(16)]
+        for target in range(0, 500, 50):
+            await until(lambda target=target: load.answers >= target)
             successor = await worker()
             await current.drain(closing=False)
             await current.stop()
             current = successor
-        stopping.set()
+        load.stopping = True
         await asyncio.gather(*clients)
         await current.drain(closing=True)
         listener.close()
-        assert failures == []
-        assert served >= 450
+        assert load.failures == []
+        assert load.answers >= 450
 
     run(main())
 
@@ -235,8 +241,7 @@ def test_no_answer_is_truncated_when_its_client_reads_slowly(run: Run) -> None:
             client = await served.connect()
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await client.send(request("GET", "/"))
-            while served.meter.requests == 0 or served.meter.in_flight:
-                await asyncio.sleep(0)
+            await until(lambda: served.meter.requests and not served.meter.in_flight)
             draining = asyncio.create_task(served.edge.drain(closing=False))
             await asyncio.wait([draining], timeout=0.1)
             assert not draining.done()

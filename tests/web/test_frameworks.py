@@ -12,7 +12,6 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, File, Request, UploadFile
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.responses import FileResponse, Response, StreamingResponse
-
 from tests.web.conftest import Run
 from tests.web.edge import request, serving
 
@@ -34,7 +33,7 @@ class Watch:
             await self.changed.wait()
 
 
-def make_app(watch: Watch, file: Path, *, middleware: bool = False) -> FastAPI:
+def make_app(watch: Watch, file: Path, *, middleware: bool = False) -> FastAPI:  # noqa: C901 - endpoints, one under the other
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
         watch.note("started")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
-
-from tamago.server.asgi import Receive, Scope, Send
 from tests.web.apps import TEXT, Gate, answer, echo, hello, no_lifespan, path
 from tests.web.conftest import Run
 from tests.web.edge import Client, request, serving
+
+from tamago.server.asgi import Receive, Scope, Send
 
 
 def test_a_request_gets_its_answer(run: Run) -> None:
@@ -255,9 +256,13 @@ def test_a_huge_unread_body_ends_the_connection_without_harming_the_answer(run: 
             client = await served.connect()
             await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
             assert (await client.reply()).body == b"hello"
-            with pytest.raises(ConnectionError):
+
+            async def go_on() -> None:
                 while True:
                     await client.send(b"x" * 65536)
+
+            with pytest.raises(ConnectionError):
+                await go_on()
 
     run(main())
 
@@ -390,20 +395,28 @@ def test_an_application_that_exits_does_not_take_the_worker_with_it(run: Run) ->
     run(main())
 
 
-BROKEN_ANSWERS = {
+def head(*fields: Any, status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": fields}
+
+
+def data(body: bytes = b"") -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body}
+
+
+BROKEN_ANSWERS: dict[str, list[dict[str, Any]]] = {
     "nothing": [],
-    "a body first": [{"type": "http.response.body", "body": b"x"}],
-    "two heads": [{"type": "http.response.start", "status": 200, "headers": TEXT}] * 2,
+    "a body first": [data(b"x")],
+    "two heads": [head(), head()],
+    "a head only": [head()],
     "an unknown message": [{"type": "http.response.tea"}],
-    "a line break in a value": [{"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1\r\nx-b: 2")]}, {"type": "http.response.body"}],
-    "a line feed in a name": [{"type": "http.response.start", "status": 200, "headers": [(b"x-a\nx-b", b"1")]}, {"type": "http.response.body"}],
-    "text for bytes": [{"type": "http.response.start", "status": 200, "headers": [("x-a", "1")]}, {"type": "http.response.body"}],
-    "no number": [{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"-1")]}, {"type": "http.response.body"}],
-    "an interim status": [{"type": "http.response.start", "status": 100, "headers": []}, {"type": "http.response.body"}],
-    "too much": [{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}, {"type": "http.response.body", "body": b"abc"}],
-    "too little": [{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}, {"type": "http.response.body", "body": b"abc"}],
-    "a head only": [{"type": "http.response.start", "status": 200, "headers": TEXT}],
-}  # fmt: skip
+    "a line break in a value": [head((b"x-a", b"1\r\nx-b: 2")), data()],
+    "a line feed in a name": [head((b"x-a\nx-b", b"1")), data()],
+    "text for bytes": [head(("x-a", "1")), data()],
+    "no number": [head((b"content-length", b"-1")), data()],
+    "an interim status": [head(status=100), data()],
+    "too much": [head((b"content-length", b"2")), data(b"abc")],
+    "too little": [head((b"content-length", b"4")), data(b"abc")],
+}
 
 
 @pytest.mark.parametrize("messages", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS.keys())

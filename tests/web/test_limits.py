@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 
 import pytest
-
-from tamago.server.asgi import Receive, Scope, Send
 from tests.web.apps import TEXT, Gate, echo, hello, no_lifespan
 from tests.web.conftest import Run
 from tests.web.edge import Client, request, serving
+
+from tamago.server.asgi import Receive, Scope, Send
 
 
 async def refused(client: Client, status: int) -> None:

@@ -7,8 +7,9 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, Self
+from typing import Annotated, BinaryIO, Self
 
 import typer
 
@@ -21,6 +22,14 @@ FOLLOW_SECONDS = 0.2
 _BLOCK = 64 * 1024
 
 
+class Stream(StrEnum):
+    """Which of the two log files."""
+
+    ALL = "all"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
 class NoLogError(TamagoError):
     """There is no log file to show."""
 
@@ -31,9 +40,7 @@ def logs(
     title: Title = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on, until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many lines of each file to begin with.")] = 50,
-    stream: Annotated[
-        Literal["all", "stdout", "stderr"], typer.Option(help="Which of the two files; the log itself is in stderr.")
-    ] = "all",
+    stream: Annotated[Stream, typer.Option(help="Which of the two files; the log itself is in stderr.")] = Stream.ALL,
 ) -> int:
     """Show the log files of a daemon.
 
@@ -41,7 +48,7 @@ def logs(
     """
     name = title_of(directory, title)
     paths = paths_of(name)
-    wanted = [path for kind, path in (("stdout", paths.stdout), ("stderr", paths.stderr)) if stream in ("all", kind)]
+    wanted = [path for kind, path in (("stdout", paths.stdout), ("stderr", paths.stderr)) if stream in (Stream.ALL, kind)]
     with ExitStack() as stack:
         files = [stack.enter_context(Followed(path)) for path in wanted]
         _show(name, files, lines=lines, follow=follow)

@@ -13,11 +13,15 @@ def measure(status: dict[str, Any]) -> None:
     What cannot be measured keeps what the master said.
     """
     for entry in (status, *status.get("processes", [])):
+        pid = entry.get("pid")
+        # psutil takes None for this process.
+        if not isinstance(pid, int) or pid <= 0:
+            continue
         try:
-            process = psutil.Process(entry["pid"])
+            process = psutil.Process(pid)
             with process.oneshot():
                 times = process.cpu_times()
                 entry["rss"], entry["cpu"] = process.memory_info().rss, times.user + times.system
-        except (psutil.Error, OSError, KeyError, ValueError, TypeError):
-            # It is gone by now, or has no pid yet.
+        except (psutil.Error, OSError):
+            # It is gone by now.
             continue

@@ -50,8 +50,6 @@ def read_status(running: Running) -> dict[str, Any]:
     try:
         with ControlClient(base(), running.title, patience=PATIENCE) as client:
             told = {**client.call("status", timeout=PATIENCE), "answers": True}
-        measure(told)
-        return told
     except (MasterSilentError, MasterGoneError) as error:
         owner = running.owner
         return {
@@ -64,6 +62,8 @@ def read_status(running: Running) -> dict[str, Any]:
             "problem": error.problem,
             "processes": [],
         }
+    measure(told)
+    return told
 
 
 def is_well(status: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,18 +68,23 @@ def _ask(base: Path, running: Running, rundir: RunDir, *, timeout: float | None,
 
     killed = 0
     try:
-        with ControlClient(base, running.title) as client:
+        with ControlClient(base, running.title) as client, suppress(MasterGoneError):
             killed = killed_count(client.call("stop", {"timeout": timeout, "now": now}, on_event=show))
     except MasterSilentError:
         return None
     except MasterGoneError:
-        # It is leaving, or it has not come as far as listening.
-        if rundir.read_owner() is None:
-            return 0
-        with ProcessHandle(running.owner.pid, running.owner.start_time) as master:
-            master.send(signal.SIGTERM)
-            return 0 if rundir.wait_released(LEAVE_SECONDS if timeout is None else timeout) else None
+        return _terminate(running, rundir, LEAVE_SECONDS if timeout is None else timeout)
     return killed if rundir.wait_released(RELEASE_SECONDS) else None
+
+
+def _terminate(running: Running, rundir: RunDir, seconds: float) -> int | None:
+    """Stop a master that listens no more, because it is leaving, or not yet, because it just began."""
+    # Whoever is leaving must not be told to hurry: a second SIGTERM means now.
+    if rundir.wait_released(1.0):
+        return 0
+    with ProcessHandle(running.owner.pid, running.owner.start_time) as master:
+        master.send(signal.SIGTERM)
+    return 0 if rundir.wait_released(seconds) else None
 
 
 def killed_count(result: dict[str, Any]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -13,11 +14,19 @@ from tamago.cluster.home import run_root
 from tamago.cluster.rundir import TRACE
 
 
+class Form(StrEnum):
+    """How a trace is shown."""
+
+    TIMELINE = "timeline"
+    JSON = "json"
+    MERMAID = "mermaid"
+
+
 def trace(
     directory: Directory = ".",
     *,
     title: Title = "",
-    form: Annotated[Literal["timeline", "json", "mermaid"], typer.Option("--format", help="How to show it.")] = "timeline",
+    form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.TIMELINE,
     generation: Annotated[int, typer.Option(metavar="N", min=1, help="1 is the start, each reload makes one more.")] = 1,
     everything: Annotated[bool, typer.Option("--all", help="With --format mermaid: all that was recorded.")] = False,
 ) -> int:
@@ -26,9 +35,9 @@ def trace(
     Who started when and how long each step took; works also after the cluster ended.
     """
     records = trace_view.load(run_root(base()) / title_of(directory, title) / TRACE)
-    if form == "json":
+    if form is Form.JSON:
         text = trace_view.as_json(records, generation=generation)
-    elif form == "mermaid":
+    elif form is Form.MERMAID:
         text = trace_view.mermaid(records, generation=generation, all=everything)
     else:
         text = trace_view.timeline(records, terminal_width() if is_terminal() else 100, generation=generation)

@@ -117,6 +117,16 @@ class Seat:
     last_death: str = ""
     waiters: list[tuple[int, int]] = field(default_factory=list)  # (request, the peer it wants replaced)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether somebody is ready in it and has its messages."""
+        return self.current is not None and self.current.is_serving
+
+    def serves(self, generation: int) -> bool:
+        """Whether it is served by this generation and nobody is about to follow."""
+        current = self.current
+        return current is not None and current.generation == generation and current.is_serving and self.successor is None
+
     def vacate(self, process: Process) -> None:
         """Take a process out; its successor, if any, moves up."""
         if self.successor is process:

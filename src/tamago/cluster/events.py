@@ -164,9 +164,8 @@ class StopRequested:
     cause: str = ""
 
 
-Event = (
-    StartRequested
-    | ProcessForked
+ProcessEvent = (
+    ProcessForked
     | ForkFailed
     | NestImported
     | ProcessBooted
@@ -176,12 +175,11 @@ Event = (
     | ProcessMisbehaved
     | ChannelLost
     | RecycleDue
-    | TimePassed
-    | ReloadRequested
-    | ScaleRequested
-    | KickRequested
-    | AgentRestartRequested
-    | StopRequested
+)
+"""What happened to one process."""
+
+Event = (
+    StartRequested | ProcessEvent | TimePassed | ReloadRequested | ScaleRequested | KickRequested | AgentRestartRequested | StopRequested
 )
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 from tamago.server.accept import Acceptor
 from tamago.server.http1 import Connection
-from tamago.server.http_server import HttpServer, MakeExchange
+from tamago.server.http_server import HttpServer, MakeExchange, MakeTunnel
 from tamago.types import WorkerContext
 
 
 class Edge:
     """The HTTP edge of a worker. Made inside the loop it lives in."""
 
-    def __init__(self, context: WorkerContext, exchange: MakeExchange) -> None:
+    def __init__(self, context: WorkerContext, exchange: MakeExchange, websocket: MakeTunnel | None = None) -> None:
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self.server = HttpServer(options=context.options, meter=context.meter, exchange=exchange, loop=self._loop)
+        self.server = HttpServer(options=context.options, meter=context.meter, exchange=exchange, websocket=websocket, loop=self._loop)
         self._acceptors: list[Acceptor] = []
         self._connecting: set[asyncio.Task[object]] = set()
 

@@ -57,7 +57,7 @@ class Exchange:
     _left = 0
     _waiters: list[asyncio.Future[None]] | None = None
 
-    def __init__( 
+    def __init__(
         self,
         connection: Connection,
         method: str,
@@ -258,10 +258,10 @@ class Exchange:
         try:
             await self.handle()
         except BaseException as error:  # noqa: BLE001 - also SystemExit: one request must not end the worker
-            self._failed(error)
+            self.fail(error)
         else:
             if not self.done and not self.gone:
-                self._failed(None)
+                self.fail(None)
         finally:
             self.connection.server.finished(self)
 
@@ -290,7 +290,8 @@ class Exchange:
         self.hung_up = True
         self.wake()
 
-    def _failed(self, error: BaseException | None) -> None:
+    def fail(self, error: BaseException | None) -> None:
+        """Say what went wrong (None: the handler just stopped), and answer in the handler's place or cut."""
         path = self.target.decode("latin-1")
         if error is None and self.hung_up:
             # It was told of the disconnect and stopped: as it should.

@@ -13,23 +13,35 @@ from collections.abc import Callable
 
 from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
-from tamago.server.http1 import _SLICE, Connection
+from tamago.server.http1 import Connection
 from tamago.server.refusal import Refusal
+from tamago.server.request_reader import SLICE
 from tamago.server.status import SERVER_FIELD, date_field
+from tamago.server.tunnel import TunnelExchange
 from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
 access_logger = logging.getLogger("tamago.access")
 
 MakeExchange = Callable[..., Exchange]
+MakeTunnel = Callable[..., TunnelExchange]
 
 
 class HttpServer:
-    """The connections of one worker. `exchange` makes an Exchange for each request: it decides what answers."""
+    """The connections of one worker. `exchange` makes an Exchange for each request, `websocket` one for each websocket: who answers."""
 
-    def __init__(self, *, options: ServerOptions, meter: Meter, exchange: MakeExchange, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        *,
+        options: ServerOptions,
+        meter: Meter,
+        exchange: MakeExchange,
+        loop: asyncio.AbstractEventLoop,
+        websocket: MakeTunnel | None = None,
+    ) -> None:
         self.options = options
         self.exchange = exchange
+        self.websocket = websocket
         self.loop = loop
         self.limit_in_flight = options.limit_in_flight
         self.keep_alive = options.keep_alive
@@ -41,7 +53,7 @@ class HttpServer:
         self.end_of_head = b""
         self._tell_time()
         # A head this much shorter than the limit is surely within it, whatever slice it ended in.
-        self.head_slack = options.limit_header_bytes - _SLICE
+        self.head_slack = options.limit_header_bytes - SLICE
         self._meter = meter
         self._context = contextvars.copy_context()
         self._pending = 0  # accepted, and not yet connected to a protocol
@@ -97,14 +109,6 @@ class HttpServer:
         if self.draining:
             self._check_empty()
 
-    def offer_upgrade(self, connection: Connection, exchange: Exchange, protocol: bytes) -> None:
-        """A request would like to switch to another protocol."""
-
-    def upgrade(self, connection: Connection, rest: bytes) -> bool:
-        """The head that asks for another protocol is parsed; True when it was taken over with the bytes that followed it."""
-        del connection, rest
-        return False
-
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _sweep(self) -> None:
@@ -141,8 +145,11 @@ class HttpServer:
         """Answer what is in flight or still arrives with `Connection: close`, close what stays idle; return when nothing is left."""
         self.draining = True
         self._empty = self.loop.create_future()
-        for connection in self.connections:
-            self.close_soon(connection)
+        for connection in list(self.connections):
+            if connection.tunnel is not None:
+                connection.tunnel.go_away()
+            else:
+                self.close_soon(connection)
         self._check_empty()
         await self._empty
         if self._sweep_timer is not None:

@@ -37,7 +37,7 @@ class OldAsgiError(TamagoError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} is an ASGI 2 application (called with the scope alone), which is not supported",
-            hint="wrap it with asgiref: `from asgiref.compatibility import guarantee_single_callable; app = guarantee_single_callable(app)`",
+            hint="wrap it: `from asgiref.compatibility import guarantee_single_callable; app = guarantee_single_callable(app)`",
         )
         self.name = name
 
@@ -93,7 +93,7 @@ def _callee(app: Callable[..., Any]) -> Callable[..., Any]:
         app = app.func
     if inspect.isroutine(app) or isinstance(app, type):
         return app
-    return type(app).__call__  # type: ignore[operator, no-any-return]
+    return type(app).__call__
 
 
 def _is_async(call: Callable[..., Any]) -> bool:

@@ -101,9 +101,9 @@ class Lifespan:
         kind = message["type"]
         if kind == "lifespan.startup.complete" and self._phase is _Phase.STARTING:
             self._phase = _Phase.RUNNING
-        elif kind == "lifespan.startup.failed" and self._phase is _Phase.STARTING:
-            self._failure = message.get("message", "")
-        elif kind == "lifespan.shutdown.failed" and self._phase is _Phase.STOPPING:
+        elif (kind == "lifespan.startup.failed" and self._phase is _Phase.STARTING) or (
+            kind == "lifespan.shutdown.failed" and self._phase is _Phase.STOPPING
+        ):
             self._failure = message.get("message", "")
         elif not (kind == "lifespan.shutdown.complete" and self._phase is _Phase.STOPPING):
             raise RuntimeError(f"a lifespan application cannot send {kind!r} now")

@@ -24,9 +24,9 @@ ResponseHead = tuple[int, bytes, int | None, int]
 _SPECIAL = {b"content-length", b"transfer-encoding", b"connection", b"date", b"server"}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-# Each field name as it begins a line, checked once; None for a special name. An application uses few names, over and over; should one
-# make them up, they are still checked, and no longer kept.
-_prefixes: dict[bytes, bytes | None] = {}
+# Each plain field name as it begins a line, checked once. An application uses few names, over and over; should one make them up, they
+# are still checked, and no longer kept.
+_prefixes: dict[bytes, bytes] = {}
 _MAX_PREFIXES = 1024
 
 
@@ -39,23 +39,13 @@ def response_head(status: int, fields: Fields) -> ResponseHead:
         prefix = _prefixes.get(name)
         if prefix is not None:
             lines.append(prefix + value)
-            continue
-        if name == b"content-length" and length is None and status != 204 and value.isdigit():
+        elif name == b"content-length" and length is None and status != 204 and value.isdigit():
             length = int(value)  # in nearly every answer, so without detours
             lines.append(b"content-length: " + value)
-            continue
-        prefix = _prefix(name)
-        if prefix is not None:
-            lines.append(prefix + value)
-            continue
-        key = name.lower()
-        if key == b"content-length":
-            if length is not None or not value.isdigit():
-                raise ValueError(f"content-length {value.decode('latin-1')!r} must be one whole number, given once")
-            length = int(value)
-        said |= _note(key, value)
-        if _is_sent(key, value, status):
-            lines.append(b"%b: %b" % (name, value))
+        else:
+            line, length, bits = _rare(name, value, status, length)
+            lines.extend(line)
+            said |= bits
     lines.append(b"")
     block = b"\r\n".join(lines)
     breaks = len(lines) - 1
@@ -71,12 +61,23 @@ def encode(head: ResponseHead, date: bytes, framing: bytes) -> bytes:
     return b"%b%b%b%b\r\n" % (block, b"" if said & SAID_SERVER else SERVER_FIELD, b"" if said & SAID_DATE else date, framing)
 
 
-def _prefix(name: bytes) -> bytes | None:
-    if name in _prefixes:
-        return None
+def _rare(name: bytes, value: bytes, status: int, length: int | None) -> tuple[tuple[bytes, ...], int | None, int]:
+    """Encode a field that is new or special: return its line or none, the content-length so far, and what else it says."""
+    key = name.lower()
+    if key not in _SPECIAL:
+        return (_prefix(name) + value,), length, 0
+    if key == b"content-length":
+        if length is not None or not value.isdigit():
+            raise ValueError(f"content-length {value.decode('latin-1')!r} must be one whole number, given once")
+        length = int(value)
+    sent = _is_sent(key, value, status)
+    return (b"%b: %b" % (name, value),) if sent else (), length, _note(key, value)
+
+
+def _prefix(name: bytes) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name.decode('latin-1')!r} cannot be the name of a response header, such as one with a line break or a space")
-    prefix = None if name.lower() in _SPECIAL else name + b": "
+    prefix = name + b": "
     if len(_prefixes) < _MAX_PREFIXES:
         _prefixes[name] = prefix
     return prefix

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from tamago.server.asgi import AsgiApp, AsgiHost
+from tamago.server.asgi_websocket import websocket_type
 from tamago.server.edge import Edge
 from tamago.server.forwarded import TrustedProxies
 from tamago.server.lifespan import Lifespan
@@ -28,7 +29,7 @@ class AsgiWorker:
 
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Begin to accept."""
-        self._edge = Edge(self._context, self._host.exchange_type())
+        self._edge = Edge(self._context, self._host.exchange_type(), websocket_type(self._host))
         self._edge.serve(listeners)
 
     async def ready(self) -> None:

@@ -138,6 +138,12 @@ async def system_exit(rest: list[str], _receive: Receive, _send: Send) -> None:
     sys.exit(int(rest[0]))
 
 
+async def exit_later(rest: list[str], _receive: Receive, _send: Send) -> None:
+    """Raise SystemExit where it is nobody's request."""
+    asyncio.get_running_loop().call_soon(sys.exit, int(rest[0]))
+    await asyncio.Event().wait()
+
+
 async def segfault(_rest: list[str], _receive: Receive, _send: Send) -> None:
     ctypes.string_at(0)
 
@@ -172,6 +178,7 @@ PATHS: dict[str, Callable[[list[str], Receive, Send], Awaitable[None]]] = {
     "gil": gil,
     "exit": leave,
     "sysexit": system_exit,
+    "exitlater": exit_later,
     "segfault": segfault,
     "abort": abort,
     "fail": fail,

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.web.conftest import run  # noqa: F401 - the fixture
+from tests.web.edge import listen, until
 
 from tamago.server.accept import Acceptor
-from tests.web.conftest import run  # noqa: F401 - the fixture
-from tests.web.edge import listen
 
 
 class Listener:
@@ -126,8 +126,7 @@ def test_a_broken_listener_is_given_up(run: Any, caplog: pytest.LogCaptureFixtur
         accepted = Accepted(listener)
         client = connect(listener)
         accepted.acceptor.start()
-        while listener.sock.fileno() != -1:
-            await asyncio.sleep(0)
+        await until(lambda: listener.sock.fileno() == -1)
         assert "cannot accept connections any more" in caplog.text
         client.close()
 

@@ -51,5 +51,5 @@ def test_the_scheme_is_one_we_know(value: bytes, scheme: str | None) -> None:
 
 
 def test_a_bad_entry_is_named() -> None:
-    with pytest.raises(TrustedProxiesError, match="10.0.0.256"):
+    with pytest.raises(TrustedProxiesError, match=r"10\.0\.0\.256"):
         TrustedProxies(["10.0.0.256"])

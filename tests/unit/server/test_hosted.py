@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.web.edge import context
 
 from tamago import hooks
 from tamago.server.agent import IdleAgent
 from tamago.server.hosted import HostedTarget
 from tamago.server.interface import UnknownInterfaceError
 from tamago.server.loading import AttributeMissingError, BadReferenceError, ModuleMissingError, NotCallableError
-from tamago.user_traceback import user_traceback
 from tamago.server.worker import AsgiWorker
 from tamago.types import AgentContext, Identity, Role, Target, TargetSpec
-from tests.web.edge import context
+from tamago.user_traceback import user_traceback
 
 Write = Callable[[str, str], None]
 ASGI = "async def app(scope, receive, send): ...\n"
@@ -212,8 +212,8 @@ def test_fork_hooks_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(hooks, "_after", [])
     events: list[str] = []
     for name in ("first", "second"):
-        hooks.before_fork(lambda name=name: events.append(f"before {name}"))  # type: ignore[misc]
-        hooks.after_fork(lambda name=name: events.append(f"after {name}"))  # type: ignore[misc]
+        hooks.before_fork(lambda name=name: events.append(f"before {name}"))
+        hooks.after_fork(lambda name=name: events.append(f"after {name}"))
     hosted = target(tmp_path)
     hosted.before_fork()
     hosted.after_fork()

@@ -1,0 +1,135 @@
+"""ASGI's websocket scope over a websocket: connect, accept or deny, messages, and the disconnect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from tamago.server import refusal as refusals
+from tamago.server.asgi import AsgiHost, Message, Scope
+from tamago.server.exchange import ClientDisconnectedError, ResponseError
+from tamago.server.tunnel import TunnelExchange
+
+if TYPE_CHECKING:
+    from tamago.server.websocket import WebSocket
+
+logger = logging.getLogger("tamago.server")
+
+_DENIED = b"403 Forbidden: the application does not accept this websocket\n"
+
+
+def websocket_type(host: AsgiHost) -> type[TunnelExchange]:
+    """Return the class of this application's websocket exchanges; without the `websockets` package, one that refuses and says so."""
+    try:
+        from tamago.server.websocket import WebSocket  # noqa: PLC0415 - an extra
+    except ImportError:
+        return _MissingExtra
+    return type("AsgiWebSocketExchange", (AsgiWebSocketExchange,), {"host": host, "make": WebSocket})
+
+
+class AsgiWebSocketExchange(TunnelExchange):
+    """One websocket answered by an ASGI application."""
+
+    host: AsgiHost
+    make: type[WebSocket]
+    tunnel: WebSocket
+    _connected = False  # the application has its first message
+
+    def __init__(self, *request: Any) -> None:
+        super().__init__(*request)
+        self.tunnel = self.make(self)
+
+    def handle(self) -> Awaitable[object]:
+        """Shake hands, then call the application."""
+        return self._handle()
+
+    async def _handle(self) -> None:
+        rejection = self.tunnel.handshake()
+        if rejection is not None:
+            fields = [(name.encode(), value.encode()) for name, value in rejection.headers.raw_items()]
+            self.respond(rejection.status_code, fields, bytes(rejection.body or b""))
+            return
+        await self.host.app(self._scope(), self.receive, self.send)
+        if self.status == 101:
+            self.tunnel.close(1000)
+            self.done = True
+
+    def _scope(self) -> Scope:
+        scope = self.host.scope(self)
+        del scope["method"]
+        offered = [value for name, value in self.fields if name == b"sec-websocket-protocol"]
+        return {
+            **scope,
+            "type": "websocket",
+            "scheme": "wss" if scope["scheme"] == "https" else "ws",
+            "subprotocols": [token.strip().decode("latin-1") for value in offered for token in value.split(b",")],
+            "extensions": {"websocket.http.response": {}},
+        }
+
+    async def receive(self) -> Message:
+        """Return the next message, or that there will be none."""
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        while True:
+            message = self.tunnel.take()
+            if isinstance(message, str):
+                return {"type": "websocket.receive", "text": message}
+            if message is not None:
+                return {"type": "websocket.receive", "bytes": message}
+            if self.gone or self.done:
+                return {"type": "websocket.disconnect", "code": self.tunnel.code, "reason": self.tunnel.reason}
+            await self.wait_for_input()
+
+    async def send(self, message: Message) -> None:
+        """Take what the application says. Raises ClientDisconnectedError (an OSError) for a message nobody can get any more."""
+        kind = message["type"]
+        if kind == "websocket.send":
+            await self._send(message)
+        elif kind == "websocket.accept":
+            if not self.gone:
+                self.tunnel.accept(message.get("subprotocol"), list(message.get("headers", ())))
+        elif kind == "websocket.close":
+            self._close(message.get("code", 1000), message.get("reason") or "")
+        elif kind == "websocket.http.response.start" and self.status != 101:
+            self.start(message["status"], message.get("headers", ()))
+        elif kind == "websocket.http.response.body" and self.status != 101:
+            self.write(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise ResponseError(f"a websocket application cannot send {kind!r} now")
+
+    async def _send(self, message: Message) -> None:
+        if self.status != 101:
+            raise ResponseError("the websocket is not accepted yet")
+        if self.gone:
+            raise ClientDisconnectedError("the websocket is closed")
+        text = message.get("text")
+        self.tunnel.send(message["bytes"] if text is None else text)
+        await self.drain()
+
+    def _close(self, code: int, reason: str) -> None:
+        if self.status == 101:
+            self.tunnel.close(code, reason)
+        elif not self.gone:
+            self.respond(403, [(b"content-type", b"text/plain; charset=utf-8")], _DENIED)
+
+    def fail(self, error: BaseException | None) -> None:
+        """Say what went wrong, and close with 1011."""
+        if self.status != 101:
+            super().fail(error)
+            return
+        # Frameworks raise an error of their own for a client that left; that is no failure.
+        if error is not None and not (self.gone and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnectedError"}):
+            logger.error("websocket %s: the application failed", self.target.decode("latin-1"), exc_info=error)
+        self.tunnel.close(1011)
+
+
+class _MissingExtra(TunnelExchange):
+    """Refuses websockets, and tells the log why."""
+
+    refusal = refusals.NO_WEBSOCKETS
+
+    def __init__(self, *request: Any) -> None:
+        super().__init__(*request)
+        logger.warning("%s: a websocket was refused: run `pip install 'tamago[ws]'` to have them", self.target.decode("latin-1"))

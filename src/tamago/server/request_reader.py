@@ -1,0 +1,326 @@
+"""Bytes to requests: feeds the parser, keeps the limits, and judges each head.
+
+The half of a connection that reads; `http1.Connection` is the other half, which orders, answers and ends. Knows no time and no sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+import httptools
+
+from tamago.server import refusal as refusals
+from tamago.server.exchange import Exchange
+from tamago.server.refusal import Refusal, bad_request
+from tamago.server.request_body import HIGH_WATER, RequestBody
+from tamago.server.request_head import SPECIAL, judge
+from tamago.server.tunnel import Tunnel, TunnelExchange
+
+if TYPE_CHECKING:
+    from tamago.server.http_server import HttpServer
+
+logger = logging.getLogger("tamago.server")
+
+# Input is parsed in slices of this size, so that a packet full of tiny requests cannot make more than some hundred at once.
+SLICE = 16 * 1024
+
+# A body nobody reads is thrown away up to here to keep the connection; past it closing is cheaper.
+DISCARD_LIMIT = 256 * 1024
+
+# Bytes of trailers and chunk extensions without any body in them.
+_CHATTER_LIMIT = 16 * 1024
+
+# Methods about which nothing is special.
+_METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class RequestReader:
+    """Makes exchanges of bytes. One class in two files: what is undefined here is defined in `http1.Connection`."""
+
+    __slots__ = (
+        "_deaf",
+        "_fields",
+        "_held",
+        "_hosts",
+        "_linger",
+        "_parser",
+        "_silent",
+        "_special",
+        "_target",
+        "_upgrading",
+        "closing",
+        "current",
+        "parsing",
+        "queue",
+        "server",
+        "tunnel",
+    )
+
+    def __init__(self, server: HttpServer) -> None:
+        self.server = server
+        self.current: Exchange | None = None  # being answered
+        self.parsing: Exchange | None = None  # its body still arrives
+        self.queue: deque[Exchange] = deque()  # pipelined, not begun
+        self.tunnel: Tunnel | None = None  # what the bytes are for after an upgrade
+        self.closing = False  # the last answer is written
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._fields: Fields = []
+        self._hosts = 0
+        self._special: Fields | None = None
+        self._silent = 0  # bytes since the parser last made progress: not less than the unfinished head, by at most a slice
+        self._deaf = False  # input is thrown away
+        self._linger = False  # the client may be sending what we won't read
+        self._held: memoryview | None = None  # read but not parsed, because enough requests wait
+        self._upgrading: TunnelExchange | None = None
+
+    # ── the other half ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, exchange: Exchange) -> None:
+        """Have the request answered now."""
+        raise NotImplementedError
+
+    def admit(self, exchange: Exchange) -> None:
+        """Have the request answered when its turn comes."""
+        raise NotImplementedError
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer the request that is arriving with a refusal, when its turn comes, and listen no more."""
+        raise NotImplementedError
+
+    def head_has_begun(self) -> None:
+        """A part of a head is there."""
+        raise NotImplementedError
+
+    def body_has_come(self, exchange: Exchange) -> None:
+        """The handler that waits for body has some, or has it all."""
+        raise NotImplementedError
+
+    def is_read(self) -> None:
+        """A request that was answered before its body arrived has arrived."""
+        raise NotImplementedError
+
+    def pause_reading(self) -> None:
+        """Make the client wait."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Close after what is written."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Close at once."""
+        raise NotImplementedError
+
+    # ── input ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        self._silent += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            self._interrupted(data, error)
+        else:
+            if self._silent:
+                self._check_unfinished()
+
+    def _interrupted(self, data: bytes | memoryview, error: Exception) -> None:
+        """The parser stopped: for another protocol, or for good."""
+        if isinstance(error, httptools.HttpParserUpgrade):
+            self._upgraded(data, error.args[0])
+        else:
+            self._broken(error)
+
+    def _feed_slices(self, data: memoryview) -> None:
+        """Parse bit by bit; when enough requests wait, hold the rest back."""
+        limit = self.server.options.limit_pipeline
+        while data and not self._deaf:
+            if len(self.queue) >= limit:
+                self._held = data
+                self.pause_reading()
+                return
+            self._feed(data[:SLICE])
+            data = data[SLICE:]
+
+    def _check_unfinished(self) -> None:
+        """Look at a head, chunk line or trailer that has begun and not ended."""
+        options = self.server.options
+        if self._deaf:
+            return
+        if self.parsing is not None:
+            if self._silent > _CHATTER_LIMIT:
+                self.refuse(bad_request("too much between the chunks"))
+        elif len(self._target) > options.limit_request_line:
+            self.refuse(refusals.URI_TOO_LONG)
+        elif self._silent > options.limit_header_bytes + len(self._target):
+            self.refuse(refusals.HEADERS_TOO_LARGE)
+        else:
+            self.head_has_begun()
+
+    def _broken(self, error: Exception) -> None:
+        """The parser gave up."""
+        if self._deaf:
+            return  # such as data after `Connection: close`
+        if isinstance(error, httptools.HttpParserCallbackError):
+            logger.error("a bug in the HTTP parser's callbacks", exc_info=error.__context__ or error)
+            self.cut()
+            return
+        too_long = len(self._target) > self.server.options.limit_request_line
+        self.refuse(refusals.URI_TOO_LONG if too_long else bad_request(str(error)))
+
+    def _upgraded(self, data: bytes | memoryview, offset: int) -> None:
+        """The client asked for another protocol; without one to switch to, HTTP goes on after the request."""
+        rest = bytes(data[offset:])
+        upgrading = self._upgrading
+        if upgrading is not None:
+            self._deaf = True
+            if upgrading.refusal is None:
+                self.tunnel = upgrading.tunnel
+                self.tunnel.data_received(rest)
+            return
+        self._parser = httptools.HttpRequestParser(self)
+        self._silent = 0
+        if rest and not self._deaf:
+            self._feed(rest)
+
+    # ── callbacks of the parser ──────────────────────────────────────────────────────────────────────────────────────
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field, or one trailer field, which we don't pass on."""
+        if self.parsing is not None:
+            return
+        name = name.lower()
+        self._fields.append((name, value.rstrip(b" \t")))
+        if name == b"host":
+            self._hosts += 1
+        elif name in SPECIAL:
+            if self._special is None:
+                self._special = []
+            self._special.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """The head is in: begin the request, or put it in the queue."""
+        if self._deaf:
+            return
+        server = self.server
+        target, fields, hosts, special = self._target, self._fields, self._hosts, self._special
+        large = self._silent > server.head_slack
+        self._target, self._fields, self._hosts, self._special, self._silent = b"", [], 0, None, 0
+        verb = self._parser.get_method()
+        method = _METHODS.get(verb)
+        if special is None and method is not None and hosts == 1 and self._parser.should_keep_alive():
+            # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is.
+            exchange = server.exchange(self, method, target, fields, "1.1", True, None)
+        else:
+            exchange = self._judged(verb, target, fields, hosts, special or [])
+        if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
+            exchange.refusal = self._too_large(exchange) or exchange.refusal
+        if exchange.refusal is None:
+            self.parsing = exchange
+        else:
+            self._deaf = self._linger = True
+        if self.current is None and not self.queue:
+            self.begin(exchange)
+        else:
+            self.admit(exchange)
+
+    def _judged(self, verb: bytes, target: bytes, fields: Fields, hosts: int, special: Fields) -> Exchange:
+        """Make the exchange for a request that has something special about it; perhaps to be refused."""
+        parser, server = self._parser, self.server
+        version = parser.get_http_version()
+        judgement = judge(
+            method=verb,
+            version=version,
+            hosts=hosts,
+            special=special,
+            limit_body=server.options.limit_body,
+            upgrades=parser.should_upgrade(),
+        )
+        method = verb.decode()
+        if isinstance(judgement, Refusal):
+            exchange = server.exchange(self, method, target, fields, version, False, None)
+            exchange.refusal = judgement
+            exchange.plain = False
+            return exchange
+        if judgement.upgrade == b"websocket" and not judgement.length:
+            websocket = self._websocket(method, target, fields, version)
+            if websocket is not None:
+                return websocket
+        body = RequestBody(expects_continue=judgement.expects_continue) if judgement.length else None
+        keep_alive = parser.should_keep_alive()
+        exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
+        exchange.plain = keep_alive and version == "1.1" and method != "HEAD" and not judgement.expects_continue
+        return exchange
+
+    def _websocket(self, method: str, target: bytes, fields: Fields, version: str) -> Exchange | None:
+        """Make the exchange for a websocket; None where the application can't have any."""
+        make = self.server.websocket
+        exchange = make(self, method, target, fields, version, False, None) if make is not None else None
+        if exchange is not None:
+            exchange.plain = False
+            self._upgrading = exchange
+            if self.server.draining:
+                exchange.refusal = refusals.RESTARTING
+        return exchange
+
+    def _too_large(self, exchange: Exchange) -> Refusal | None:
+        options = self.server.options
+        if len(exchange.target) > options.limit_request_line:
+            return refusals.URI_TOO_LONG
+        if len(exchange.fields) > options.limit_header_count or _size(exchange.fields) > options.limit_header_bytes:
+            return refusals.HEADERS_TOO_LARGE
+        return None
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        exchange = self.parsing
+        if exchange is None or exchange.body is None:
+            return
+        self._silent = 0
+        body = exchange.body
+        limit = self.server.options.limit_body
+        if exchange.done or exchange.gone:
+            body.received += len(data)
+            if body.received > DISCARD_LIMIT and not self.closing:
+                self.finish()
+            return
+        body.feed(data)
+        if limit and body.received > limit:
+            self.refuse(refusals.BODY_TOO_LARGE)
+            return
+        if body.size > HIGH_WATER:
+            self.pause_reading()
+        if exchange._waiters is not None:  # noqa: SLF001 - spares a call for each piece nobody waits for
+            self.body_has_come(exchange)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins: progress."""
+        self._silent = 0
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        exchange = self.parsing
+        if exchange is None:
+            return
+        self.parsing = None
+        self._silent = 0
+        if not exchange.keep_alive:
+            self._deaf = True
+        if exchange.body is not None:
+            exchange.body.complete = True
+            if exchange is self.current:
+                self.body_has_come(exchange)
+            elif self.current is None and not self.closing:
+                self.is_read()
+
+
+def _size(fields: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in fields)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.paths import DEBIAN, EGG, EGG_APP, HERE, PYTHON, ROOT, VENV
+from benchmarks.paths import DEBIAN, EGG, HERE, PYTHON, ROOT, VENV
 
 PYTHON_PEERS = (
     "fastapi", "pydantic", "sqlalchemy", "httpx", "gunicorn>=27", "uvicorn", "uvicorn-worker", "granian", "uvloop", "httptools",
@@ -30,7 +30,6 @@ def python_peers() -> None:
 def egg() -> None:
     EGG.mkdir(exist_ok=True)
     shutil.copytree(HERE / "egg", EGG, dirs_exist_ok=True)
-    (EGG_APP / "run").mkdir(exist_ok=True)
     if not (EGG / "node_modules" / "egg").exists():
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", EGG, f"egg@{EGG_VERSION}"], check=True)
 

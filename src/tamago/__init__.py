@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = ["Cluster", "Group", "Pid", "Role", "Slot", "me", "messenger", "ready"]
 
 ready = Ready()
+ready.set()  # the cluster takes it back in each of its processes, until it serves
 """Call it with a callback, or `await tamago.ready()`: the cluster serves. Outside a cluster that is so at once."""
 
 

@@ -67,8 +67,8 @@ def open_standard_files() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            # The lowest free number is this one, because all below it are open.
-            os.open(os.devnull, os.O_RDONLY if fd == 0 else os.O_WRONLY)
+            # The lowest free number is this one, because all below it are open. The master we may become needs it as well.
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY if fd == 0 else os.O_WRONLY), True)
     for name, fd in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - for good

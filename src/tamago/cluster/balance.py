@@ -8,6 +8,9 @@ from typing import Final
 PAUSE: Final = 0.005
 """Seconds a worker steps back. Long enough for another to wake up and accept, short enough to go unnoticed should none do."""
 
+BUSY_PAUSE: Final = 0.02
+"""Seconds a worker steps back while all its threads are busy and another one has some to spare."""
+
 RATIO: Final = 1.25
 SLACK: Final = 8
 """A worker steps back above `RATIO` times the least loaded one's connections plus `SLACK`; below that, evenness is not worth a pause."""

@@ -55,6 +55,7 @@ def enter(boot: Boot) -> None:
     role = Role(boot.role)
     name = f"worker {boot.slot}" if role is Role.WORKER else role.value
     setproctitle(f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))
+    tamago.ready.reset()  # outside a cluster it is ready from the beginning
     tamago.me.become(Identity(role=role, slot=boot.slot, generation=boot.generation, title=boot.title, pid=os.getpid(), env=boot.env))
     log.configure(tamago.me, level=boot.log_level)
     faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,7 +45,8 @@ class Monitor:
         self._random = random
         self._limits: dict[int, _Limits] = {}
         self._last = 0
-        self._grace_until = 0
+        # When we did not run ourselves, newest last: (until, for how long).
+        self._standstills: deque[tuple[int, int]] = deque(maxlen=16)
 
     def use(self, settings: Settings) -> None:
         """Take new settings, after a reload."""
@@ -52,6 +54,7 @@ class Monitor:
 
     def watch(self, peer: int, now: int) -> None:
         """Begin to watch a process that is ready."""
+        self._last = self._last or now
         settings = self._settings
         self._limits[peer] = _Limits(
             requests=settings.max_requests and settings.max_requests + int(self._random() * settings.max_requests_jitter),
@@ -78,20 +81,25 @@ class Monitor:
 
     def _notice_gap(self, now: int) -> None:
         # If we did not run ourselves (the machine slept, we were stopped, the whole group was frozen), nobody else is to blame for not
-        # having run either: everybody gets the full time again.
-        if self._last and now - self._last > 3 * INTERVAL * _SECOND:
-            self._grace_until = now + int(self._settings.hang_timeout * _SECOND)
+        # having run either: that time does not count.
+        gap = now - self._last - int(INTERVAL * _SECOND)
+        if self._last and gap > INTERVAL * _SECOND / 2:
+            self._standstills.append((now, gap))
         self._last = now
+
+    def _lived(self, since: int, now: int) -> int:
+        """Return the time since then in which the master ran, in ns."""
+        return now - since - sum(length for until, length in self._standstills if until > since)
 
     def _hang(self, row: Figures, limits: _Limits, now: int) -> ProcessHung | None:
         timeout = self._settings.hang_timeout * _SECOND
-        if not timeout or now < self._grace_until:
+        if not timeout:
             return None
-        silent = now - max(row.heartbeat, limits.since)
+        silent = self._lived(max(row.heartbeat, limits.since), now)
         if silent > timeout:
             return ProcessHung(process=row.peer, seconds=silent / _SECOND)
-        if row.busy_since and now - row.busy_since > timeout:
-            return ProcessHung(process=row.peer, seconds=(now - row.busy_since) / _SECOND, what="thread pool")
+        if row.busy_since and (busy := self._lived(row.busy_since, now)) > timeout:
+            return ProcessHung(process=row.peer, seconds=busy / _SECOND, what="thread pool")
         return None
 
     def _excess(self, row: Figures, limits: _Limits, now: int) -> RecycleDue | None:

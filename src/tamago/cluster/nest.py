@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -193,6 +194,8 @@ def connected_sockets() -> list[str]:
         return found
     for descriptor in descriptors:
         try:
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
             with socket.socket(fileno=os.dup(descriptor)) as sock:
                 peer = sock.getpeername()
         except OSError:

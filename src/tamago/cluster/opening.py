@@ -39,7 +39,7 @@ class Opened:
 
 def complete(settings: Settings) -> Settings:
     """Fill in what depends on where we are: the directory, the title, the number of workers."""
-    directory = os.path.realpath(settings.directory)
+    directory = os.path.abspath(settings.directory)
     if not os.path.isdir(directory):
         raise SettingsError([f"directory={settings.directory!r}: is not a directory"])
     title = settings.title or title_from(os.path.basename(directory))

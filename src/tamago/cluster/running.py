@@ -82,7 +82,7 @@ def find(base: Path, *, title: str = "", directory: str = "", default_title: str
             raise NotRunningError(f"{title} is not running", hint=_others(base))
         return running
     real = os.path.realpath(directory)
-    here = [running for running in list_running(base) if running.owner.directory == real]
+    here = [running for running in list_running(base) if os.path.realpath(running.owner.directory) == real]
     named = [running for running in here if running.title == default_title]
     if len(here) == 1 or named:
         return (named or here)[0]

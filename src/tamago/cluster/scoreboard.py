@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from tamago.cluster.balance import SLACK, pause
+from tamago.cluster.balance import BUSY_PAUSE, SLACK, pause
 from tamago.errors import TamagoError
 
 FIELDS: Final = 16
@@ -207,6 +207,14 @@ class Scoreboard:
             if cells[base + _ACCEPTING] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
         ]
 
+    def somebody_is_free(self, index: int, now: int) -> bool:
+        """Return whether another process accepts, has a fresh heartbeat at `now`, and a thread to spare."""
+        cells = self._cells
+        return any(
+            cells[base + _ACCEPTING] and not cells[base + _BUSY_SINCE] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
+            for base in range(0, self.rows * FIELDS, FIELDS)
+        )
+
     def _slice(self, index: int) -> memoryview:
         return self._cells[index * FIELDS : (index + 1) * FIELDS]
 
@@ -227,9 +235,12 @@ class AcceptPause:
     def __call__(self) -> float:
         """Return how long to step back."""
         own = self._row.connections
-        if own <= SLACK:
+        busy = self._row.busy_since
+        if own <= SLACK and not busy:
             return 0.0
         now = time.monotonic_ns()
+        if busy and self._scoreboard.somebody_is_free(self._index, now):
+            return BUSY_PAUSE
         if now < self._until:
             self._until = 0
             return 0.0

@@ -52,7 +52,7 @@ def load(directory: str | os.PathLike[str], environ: Mapping[str, str], flags: M
 
 def default_title(directory: str | os.PathLike[str], environ: Mapping[str, str]) -> str:
     """Return the title a start in this directory would get, whatever else is wrong with its settings."""
-    root = Path(os.path.realpath(directory))
+    root = logical_path(directory)
     try:
         files = _read_files(root)
     except SettingsError:
@@ -87,11 +87,22 @@ def flag_source(flags: Mapping[str, object]) -> Source:
     return Source(name="command line", values={key: value for key, value in flags.items() if value is not None}, text=True)
 
 
+def logical_path(directory: str | os.PathLike[str]) -> Path:
+    """Return the absolute path with links left as they are: where `current` points to another release, a reload reads that one.
+
+    The shell knows by which name we came here (PWD); the kernel only knows the place.
+    """
+    here = os.environ.get("PWD", "")
+    if not os.path.isabs(here) or not os.path.isdir(here) or not os.path.samefile(here, "."):
+        here = os.getcwd()
+    return Path(os.path.normpath(os.path.join(here, directory)))
+
+
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _existing(directory: str | os.PathLike[str]) -> Path:
-    root = Path(os.path.realpath(directory))
+    root = logical_path(directory)
     if not root.is_dir():
         what = "is not a directory" if root.exists() else "does not exist"
         raise SettingsError([f"directory={os.fspath(directory)!r}: {what}"], hint="pass the directory of the application: tamago start DIR")

@@ -201,8 +201,8 @@ class Supervisor:
         )
 
     def _failed(self, process: Process, failure: Failure) -> None:
-        if process.ready_at is not None:
-            return  # it boots no more; why it dies one day is another story
+        if process.ready_at is not None and process.role is not Role.AGENT:
+            return  # it boots no more; why it dies one day is another story (an agent can say later that it cannot go on)
         process.failure = process.failure or failure
         if process.state is P.BOOTING:
             process.deadline = min(process.deadline or self._roster.now, self._roster.now + FAILED_GRACE)

@@ -119,7 +119,7 @@ class TaskAgent:
 
     async def stop(self) -> None:
         """Cancel the function and wait for its end."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():  # what ended by itself has been reported through `failed`
             self._task.remove_done_callback(self._ended)
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -78,8 +78,8 @@ class Connection(RequestReader, asyncio.Protocol):
         else:
             self.client = _host_and_port(transport.get_extra_info("peername"))
             self.peer = _host_and_port(transport.get_extra_info("sockname"))
+        self.server.opened(self)  # which brings `now` up to date, should nobody have been connected for a while
         self.deadline = self.server.now + self.server.options.header_timeout
-        self.server.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody that the client is gone."""

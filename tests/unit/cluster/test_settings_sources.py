@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -56,10 +55,28 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_the_settings_know_the_directory_and_have_a_title(tmp_path: Path) -> None:
     root = tmp_path / "My shop"
     root.mkdir()
-    (tmp_path / "link").symlink_to(root)
-    resolved = load(tmp_path / "link", {}, {})
-    assert (resolved.settings.directory, resolved.settings.title) == (os.path.realpath(root), "My-shop")
+    resolved = load(root / ".." / "My shop", {}, {})
+    assert (resolved.settings.directory, resolved.settings.title) == (str(root), "My-shop")
     assert resolved.origins["title"] == "name of the directory"
+
+
+def test_a_link_stays_a_link_so_that_a_reload_follows_it_to_the_next_release(tmp_path: Path) -> None:
+    (tmp_path / "release-1").mkdir()
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "release-1")
+    settings = load(link, {}, {}).settings
+    assert (settings.directory, settings.title) == (str(link), "current")
+
+
+def test_the_shells_name_of_the_current_directory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "release-1").mkdir()
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "release-1")
+    monkeypatch.chdir(link)
+    monkeypatch.setenv("PWD", str(link))
+    assert load(".", {}, {}).settings.directory == str(link)
+    monkeypatch.setenv("PWD", "/somewhere/else")  # a program that changed its directory and forgot to say so
+    assert load(".", {}, {}).settings.directory == str(tmp_path / "release-1")
 
 
 def test_the_title_is_the_project_name_unless_given(tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ from tamago.ipc.bodies import ErrorBody, NotSendableError
 from tamago.ipc.wire import MalformedFrameError
 
 
-@pytest.mark.parametrize("data", [object(), {"deep": [lambda: None]}, 2**64, -(2**63) - 1, 1 + 2j], ids=repr)
+@pytest.mark.parametrize(
+    "data",
+    [object(), {"deep": [lambda: None]}, 2**64, -(2**63) - 1, 1 + 2j],
+    ids=["object", "function", "too large", "too small", "complex"],
+)
 def test_what_msgpack_cannot_carry_is_refused_with_its_action(data: object) -> None:
     with pytest.raises(NotSendableError, match="the data of 'prices'"):
         bodies.encode_message("prices", data)

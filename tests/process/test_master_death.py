@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 from tests.process import proc
 from tests.process.harness import Cluster, Start, launch
-from tests.process.site import Site
+from tests.process.site import TAMAGO, Site
 
 _MODES = pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
 
@@ -103,10 +105,13 @@ def test_a_master_killed_in_the_middle_of_a_stop_still_lets_requests_finish(site
 
 
 @_MODES
-def test_a_blocked_worker_does_not_outlive_its_master_for_longer_than_the_stop_timeout(start: Start, mode: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("path", ["/block/600", "/gil"], ids=["in Python", "in C with the interpreter's lock"])
+def test_a_blocked_worker_does_not_outlive_its_master_for_longer_than_the_stop_timeout(
+    start: Start, mode: tuple[str, ...], path: str
+) -> None:
     cluster = start("--stop-timeout", "1", *mode)
     with cluster.connect() as connection:
-        connection.send("/block/600")
+        connection.send(path)
         cluster.expect("@blocking")
         cluster.kill_master()
         began = time.monotonic()
@@ -131,6 +136,67 @@ def test_master_and_nest_killed_together_leave_nobody(start: Start) -> None:
     proc.end(nest)
     cluster.kill_master()
     gone(cluster, within=3)
+
+
+def test_a_blocked_worker_without_master_and_nest_leaves_once_it_can(start: Start) -> None:
+    cluster = start("--stop-timeout", "1")
+    nest = cluster.pid_of("nest")
+    with cluster.connect() as connection:
+        connection.send("/block/3")
+        cluster.expect("@blocking")
+        cluster.signal(signal.SIGSTOP)
+        proc.end(nest)
+        cluster.kill_master()
+        gone(cluster, within=8)
+
+
+@pytest.mark.parametrize("path", ["child", "stubborn", "fork"])
+def test_what_a_worker_had_started_does_not_outlive_the_master_either(site: Site, start: Start, path: str) -> None:
+    site.use("kin")
+    cluster = start("--stop-timeout", "1")
+    cluster.get(f"/{path}")
+    cluster.kill_master()
+    gone(cluster, within=8)
+
+
+# ── the launcher of a daemon ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_MODES
+@pytest.mark.parametrize("moment", ["import", "agent", "worker"])
+def test_a_launcher_killed_while_it_waits_leaves_nobody_and_the_status_is_not_running(
+    site: Site, mode: tuple[str, ...], moment: str
+) -> None:
+    stuck = "os.write(int(os.environ['PROOF']), b'stuck')\n{0}import select\n{0}select.select([], [], [])\n"
+    if moment == "import":
+        site.write("main.py", f"import os\n{stuck.format('')}")
+    elif moment == "agent":
+        site.write("agent.py", f"import os\nclass Agent:\n    async def start(self):\n        {stuck.format(' ' * 8)}")
+    else:
+        source = (site.app / "main.py").read_text()
+        site.write("main.py", source.replace('say("up", version=VERSION)', stuck.format(" " * 12).strip()))
+    read, write = os.pipe()
+    with open(read, "rb") as proof:
+        launcher = subprocess.Popen(
+            [str(TAMAGO), "start", "--daemon", "--title", site.title, "--app", "main:app", "--workers", "1", "--port", "0", *mode],
+            cwd=site.app,
+            env=site.environment(PROOF=str(write)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[write],
+        )
+        os.close(write)
+        assert proof.read(5) == b"stuck"
+        launcher.kill()
+        launcher.wait()
+        # Whoever comes from it holds the pipe.
+        proof.read()
+    assert site.run("status", "--title", site.title).returncode == 3
+    assert not site.sockets()
+    site.use("tiny")
+    (site.app / "agent.py").unlink(missing_ok=True)
+    starts_again(site)
 
 
 def test_a_command_after_the_death_says_not_running(site: Site, start: Start) -> None:

@@ -200,32 +200,6 @@ def test_a_worker_killed_in_the_middle_of_a_response_truncates_that_one_and_no_o
         elsewhere.close()
 
 
-def test_a_worker_that_closes_its_channel_and_lives_on_is_replaced(site: Site, start: Start) -> None:
-    source = (site.app / "main.py").read_text()
-    # Its descriptors for talking to the master are sockets without an address.
-    mute = (
-        "async def mute(_rest, _receive, send):\n"
-        "    await answer(send, b'mute')\n"
-        "    for fd in range(3, 100):\n"
-        "        try:\n"
-        "            import socket\n"
-        "            sock = socket.socket(fileno=os.dup(fd))\n"
-        "        except OSError:\n"
-        "            continue\n"
-        "        if sock.family == socket.AF_UNIX and sock.getsockname() == '' and sock.getpeername() == '':\n"
-        "            sock.shutdown(socket.SHUT_RDWR)\n"
-        "        sock.close()\n"
-        "PATHS['mute'] = mute\n"
-    )
-    site.write("main.py", f"{source}\n{mute}")
-    cluster = start(workers=1)
-    cluster.expect_ready()
-    cluster.output.mark()
-    assert cluster.get("/mute").text == "mute"
-    cluster.expect_ready(slot=1)
-    assert cluster.get().text == "hello"
-
-
 # ── again and again ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

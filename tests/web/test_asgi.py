@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.web.apps import TEXT, Gate, answer, hello, no_lifespan
 from tests.web.conftest import Run
-from tests.web.edge import Client, context, request, serving
+from tests.web.edge import Client, context, request, serving, until
 
 from tamago.server.asgi import Receive, Scope, Send
 from tamago.server.lifespan import StartupFailedError

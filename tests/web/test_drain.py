@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.web.apps import TEXT, Gate, hello, no_lifespan, path
 from tests.web.conftest import Run
-from tests.web.edge import Client, CountingMeter, context, listen, request, serving
+from tests.web.edge import Client, CountingMeter, context, listen, request, serving, until
 
 from tamago.server.asgi import Receive, Scope, Send
 from tamago.server.worker import AsgiWorker
@@ -176,6 +177,9 @@ class Load:
         self.failures: list[str] = []
         self.stopping = False
 
+    async def reaches(self, answers: int) -> None:
+        await until(lambda: self.answers >= answers)
+
     async def ask(self, *, keep: bool) -> None:
         client: Client | None = None
         while not self.stopping:
@@ -215,7 +219,7 @@ def test_swapping_workers_under_load_loses_nothing(run: Run) -> None:
         current = await worker()
         clients = [asyncio.create_task(load.ask(keep=n % 2 == 0)) for n in range(16)]
         for target in range(0, 500, 50):
-            await until(lambda target=target: load.answers >= target)
+            await load.reaches(target)
             successor = await worker()
             await current.drain(closing=False)
             await current.stop()

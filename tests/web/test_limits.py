@@ -184,6 +184,20 @@ def test_a_slow_application_is_no_body_timeout(run: Run) -> None:
     run(main())
 
 
+def test_the_first_connection_after_a_quiet_time_gets_its_whole_time(run: Run) -> None:
+    async def main() -> None:
+        async with serving(hello) as served:
+            served.edge.server.now -= 1_000  # nobody looks at the clock while there is no connection
+            served.edge.server.date = b"date: long ago\r\n"
+            client = await served.connect()
+            assert "long ago" not in (await client.get())["date"]
+            (connection,) = served.edge.server.connections
+            assert connection.deadline > asyncio.get_running_loop().time()
+            assert (await client.get()).status == 200
+
+    run(main())
+
+
 def test_an_idle_connection_is_closed_in_silence(run: Run) -> None:
     async def main() -> None:
         async with serving(hello, keep_alive=0.05) as served:

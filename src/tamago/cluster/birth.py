@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
 from tamago.user_traceback import user_traceback
 
+_log = logging.getLogger("tamago")
 # Longer tracebacks exist; what matters is at their end.
 _LONGEST_DETAIL = 64 * 1024
 _IGNORED = {"SIGPIPE", "SIGXFSZ"}  # ignored by every Python process
@@ -61,6 +63,14 @@ def enter(boot: Boot) -> None:
     faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True)
     if role is Role.NEST:
         tamago.messenger.connect(Importing())
+
+
+def reopen_logs(boot: Boot) -> None:
+    """Open the log files by their names again, if this process may; else go on with those it has."""
+    try:
+        log.reopen(boot.stdout, boot.stderr)
+    except TamagoError as error:
+        _log.warning("still writing to the old log files: %s", error.problem)
 
 
 def privileges_dropped(boot: Boot) -> None:

@@ -22,7 +22,7 @@ from typing import NoReturn, cast
 import tamago
 from tamago import log
 from tamago.cluster import linux
-from tamago.cluster.birth import enter, import_target, privileges_dropped, reset_signals, tell_failure
+from tamago.cluster.birth import enter, import_target, privileges_dropped, reopen_logs, reset_signals, tell_failure
 from tamago.cluster.scoreboard import AcceptPause, Scoreboard
 from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
@@ -127,7 +127,7 @@ class Child:
                 self._closing = closing
                 self._leave.set()
             case Reopen():
-                log.reopen(self._boot.stdout, self._boot.stderr)
+                reopen_logs(self._boot)
             case _:
                 _log.warning("a message for another kind of process came here: %r", message)
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 # Dumps all Python stacks. A real-time signal, because applications use SIGUSR1 and SIGUSR2 for themselves.
 DUMP_SIGNAL = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
+
+MARKER = "TAMAGO_RUN"
+"""In the environment of all children of a cluster and of theirs; its value is the cluster's alone."""
 
 
 def _prctl(option: int, value: int) -> bool:
@@ -69,13 +74,56 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
     return fields[0].decode(), int(fields[3]), int(fields[19])
 
 
-def has_in_environment(pid: int, entry: bytes) -> bool:
-    """Return whether a process was started with `NAME=value` in its environment."""
+def is_of_run(pid: int, marker: str) -> bool:
+    """Return whether a process descends from the cluster that this marker was made for.
+
+    One that was exec'd has it in its environment. One that was only forked shows none (a title is written over it), but it still has the
+    scoreboard mapped, whose name holds the marker; closing all descriptors, as daemons do, leaves it there.
+    """
+    return _holds(f"/proc/{pid}/environ", f"{MARKER}={marker}".encode()) or _holds(f"/proc/{pid}/maps", memory_name(marker).encode())
+
+
+def memory_name(marker: str) -> str:
+    """Name the shared memory of a cluster, so that its processes are known by it."""
+    return f"tamago-{marker}"
+
+
+def _holds(path: str, what: bytes) -> bool:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return entry in file.read().split(b"\0")
+        with open(path, "rb") as file:
+            return what in file.read()
     except OSError:
         return False
+
+
+def members_of(sessions: Collection[int], marker: str) -> list[int]:
+    """Return the live processes in these sessions; the marker tells them from strangers who got an old number."""
+    found: list[int] = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        stat = stat_of(int(name)) if name.isdecimal() else None
+        if stat is not None and stat[0] != "Z" and stat[1] in sessions and is_of_run(int(name), marker):
+            found.append(int(name))
+    return found
+
+
+def wait_ended(pids: Iterable[int], seconds: float) -> None:
+    """Wait until all these processes ended, or the time is over."""
+    poll = select.poll()
+    open_fds: set[int] = set()
+    for pid in pids:
+        try:
+            open_fds.add(fd := os.pidfd_open(pid))
+        except (OSError, AttributeError):
+            continue
+        poll.register(fd, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while open_fds and (left := deadline - time.monotonic()) > 0:
+        for fd, _ in poll.poll(left * 1000):
+            poll.unregister(fd)
+            os.close(fd)
+            open_fds.discard(fd)
+    for fd in open_fds:
+        os.close(fd)
 
 
 def resident_bytes() -> int:

@@ -53,6 +53,7 @@ class Master:
         setproctitle(f"tamago: master [{cluster.settings.title}]")
         identity = Identity(role=Role.MASTER, slot=0, generation=0, title=cluster.settings.title, pid=os.getpid())
         log.configure(identity, level=settings.log_level)
+        os.chdir(settings.directory)  # paths in settings are relative to the application
         if settings.umask is not None:
             os.umask(settings.umask)
         cluster.on(events.EnterState, self._entered)

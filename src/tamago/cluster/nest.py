@@ -23,17 +23,19 @@ from tamago.cluster.birth import (
     enter,
     import_target,
     privileges_dropped,
+    reopen_logs,
     reset_signals,
     tell_failure,
 )
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
-from tamago.log import reopen
 from tamago.types import Target
 
 # After the children's own time is over they are killed; this much longer, so that who finishes in the last moment may.
 _UNDERTAKER_SLACK = 1.0
+# What they leave behind gets this long after SIGTERM.
+_KIN_GRACE = 1.0
 
 
 class Nest:
@@ -60,7 +62,7 @@ class Nest:
                 self._forget_the_dead()
                 self._pidfds[pid] = received.descriptors[0]
             case Reopen():
-                reopen(self._boot.stdout, self._boot.stderr)
+                reopen_logs(self._boot)
             case _:
                 for descriptor in received.descriptors:
                     os.close(descriptor)
@@ -147,6 +149,7 @@ class Nest:
         return [by_fd[fd] for fd, _ in poll.poll(timeout * 1000)]
 
     def _see_out(self) -> None:
+        sessions = frozenset(self._pidfds)
         deadline = time.monotonic() + self._boot.stop_timeout + _UNDERTAKER_SLACK
         while self._pidfds and (left := deadline - time.monotonic()) > 0:
             for pid in self._ended(left):
@@ -158,12 +161,23 @@ class Nest:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        _end_kin(sessions)
 
 
-def _kill(pid: int) -> None:
+def _end_kin(sessions: frozenset[int]) -> None:
+    """End what the processes at the head of these sessions had started; a mere fork of a worker would hold the port."""
+    marker = os.environ.get(linux.MARKER, "")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        kin = linux.members_of(sessions, marker)
+        for pid in kin:
+            _kill(pid, number)
+        linux.wait_ended(kin, _KIN_GRACE)
+
+
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
         return
 
 

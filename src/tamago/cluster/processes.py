@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ _CHANNEL_FD = 3
 _GROUP_GRACE = 2.0
 # Not for children: who is told to notify systemd, and which descriptors to take over, is the master alone.
 _PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-_MARKER = "TAMAGO_RUN"
 _RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
 
 
@@ -44,7 +42,8 @@ class ProcessTable:
         self._on_exit = on_exit
         self._owns_process = owns_process
         self._children: dict[int, _Child] = {}
-        self._marker = os.urandom(8).hex()
+        self.marker = os.urandom(8).hex()
+        """By this a process is known to be ours, however far it has strayed."""
         # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
         self._sessions: set[int] = set()
         self.forks_pending = 0
@@ -70,7 +69,7 @@ class ProcessTable:
         """Start a fresh interpreter on `module` with the channel as its descriptor 3; return its pid. Raises OSError."""
         argv = [sys.executable, "-P", "-m", module, str(_CHANNEL_FD), *arguments]
         environ = {name: value for name, value in os.environ.items() if name not in _PRIVATE_ENVIRONMENT}
-        environ[_MARKER] = self._marker
+        environ[linux.MARKER] = self.marker
         pid = os.posix_spawn(
             sys.executable,
             argv,
@@ -175,7 +174,7 @@ class ProcessTable:
 
         They got SIGTERM when their parent ended. Blocks for at most twice `grace`: the cluster is gone and nothing is left to supervise.
         """
-        _wait_for(self._ours(), grace)
+        linux.wait_ended(self._ours(), grace)
         killed = 0
         deadline = time.monotonic() + grace
         # Each round can bring to light who was hidden behind its parent.
@@ -183,13 +182,12 @@ class ProcessTable:
             for pid in strays:
                 _kill(pid)
             killed += len(strays)
-            _wait_for(strays, grace)
+            linux.wait_ended(strays, grace)
             for pid in strays:
                 self._reap_stranger(pid)
         return killed
 
     def _ours(self) -> list[int]:
-        entry = f"{_MARKER}={self._marker}".encode()
         found: list[int] = []
         for pid in self._strangers():
             stat = linux.stat_of(pid)
@@ -198,7 +196,7 @@ class ProcessTable:
             if stat[0] == "Z":
                 if self._owns_process or stat[1] in self._sessions:
                     self._reap_stranger(pid)
-            elif stat[1] in self._sessions or linux.has_in_environment(pid, entry):
+            elif stat[1] in self._sessions or linux.is_of_run(pid, self.marker):
                 found.append(pid)
         return found
 
@@ -208,23 +206,3 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def _wait_for(pids: Iterable[int], seconds: float) -> None:
-    """Wait until all these processes ended, or the time is over."""
-    poll = select.poll()
-    open_fds: set[int] = set()
-    for pid in pids:
-        try:
-            open_fds.add(fd := os.pidfd_open(pid))
-        except (OSError, AttributeError):
-            continue
-        poll.register(fd, select.POLLIN)
-    deadline = time.monotonic() + seconds
-    while open_fds and (left := deadline - time.monotonic()) > 0:
-        for fd, _ in poll.poll(left * 1000):
-            poll.unregister(fd)
-            os.close(fd)
-            open_fds.discard(fd)
-    for fd in open_fds:
-        os.close(fd)

@@ -148,9 +148,9 @@ class Scoreboard:
         self._claimed = rows * FIELDS
 
     @classmethod
-    def create(cls, rows: int) -> Scoreboard:
-        """Make shared memory of that many rows. It has no name; it is found through its descriptor, which `fd` is."""
-        fd = _anonymous_file((rows + 1) * _ROW_BYTES)
+    def create(cls, rows: int, *, name: str = "tamago") -> Scoreboard:
+        """Make shared memory of that many rows. It is found through its descriptor, which `fd` is; /proc shows it under `name`."""
+        fd = _anonymous_file((rows + 1) * _ROW_BYTES, name)
         try:
             return cls(fd, rows)
         except BaseException:
@@ -250,18 +250,18 @@ class AcceptPause:
         return seconds
 
 
-def _anonymous_file(size: int) -> int:
+def _anonymous_file(size: int, name: str) -> int:
     """Return a descriptor of `size` bytes of shared memory without a name. On Linux nobody can shrink it, which would be SIGBUS for all."""
     if sys.platform == "linux":
         import fcntl  # noqa: PLC0415
 
-        fd = os.memfd_create("tamago-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(fd, size)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return fd
     import tempfile  # noqa: PLC0415
 
-    fd, path = tempfile.mkstemp(prefix="tamago-scoreboard-")
+    fd, path = tempfile.mkstemp(prefix=f"{name}-")
     os.unlink(path)
     os.ftruncate(fd, size)
     return fd

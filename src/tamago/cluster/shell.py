@@ -89,8 +89,8 @@ class Shell:
         self._emit = emit
         self._trace = trace
         self._listening = True
-        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16))
         self.table = ProcessTable(loop, on_exit=self._exited, owns_process=owns_process)
+        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16), name=linux.memory_name(self.table.marker))
         self.relay = Relay(
             on_control=self._said, on_hostile=self._hostile, on_closed=self._lost_channel, agent=not outfit.settings.no_agent
         )

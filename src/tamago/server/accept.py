@@ -16,7 +16,7 @@ logger = logging.getLogger("tamago.server")
 # Out of descriptors or memory: waiting for a moment is all one can do. Short enough to recover well within a second, long enough to
 # cost nothing (a listener with somebody waiting stays readable, so watching it would spin).
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_EXHAUSTED_PAUSE = 0.2
+_EXHAUSTED_PAUSE = 0.1
 _LOG_INTERVAL = 30.0
 
 # The listener itself is unusable; anything else is one client's misfortune.

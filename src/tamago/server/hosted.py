@@ -25,6 +25,7 @@ class HostedTarget:
         self._app: Callable[..., Any] | None = None
         self._interface = Interface.ASGI
         self._agent: object = None
+        self._agent_name = ""
 
     def load(self) -> None:
         """Import the application and the agent. What they raise themselves comes through unchanged."""
@@ -51,7 +52,7 @@ class HostedTarget:
         del context
         if self._agent is None:
             return IdleAgent()
-        return make_agent(self._spec.agent or "", self._agent)
+        return make_agent(self._agent_name, self._agent)
 
     def before_fork(self) -> None:
         """Run the callbacks of `tamago.hooks.before_fork`."""
@@ -80,7 +81,8 @@ class HostedTarget:
             if not hasattr(module, "Agent") and hasattr(module, "agent"):
                 reference = loading.parse(f"{reference.module}:agent")
         self._agent = loading.find(reference, self._spec.directory, resembles=_resembles_agent)
-        make_agent(text, self._agent)  # to hear of a mistake before anything starts
+        self._agent_name = str(reference)
+        make_agent(self._agent_name, self._agent)  # to hear of a mistake before anything starts
 
 
 def _made(name: str, factory: Callable[[], Any]) -> Callable[..., Any]:

@@ -316,9 +316,14 @@ class Connection(RequestReader, asyncio.Protocol):
                 self._reading_paused = False
                 self.transport.resume_reading()
 
-    def begin_close(self) -> None:
-        """What ends an upgraded connection is written; the client has a moment to say that it closes too."""
+    def begin_close(self, *, half: bool = False) -> None:
+        """What ends an upgraded connection is written; the client has a moment to say that it closes too.
+
+        `half`: it need not say so, since nothing it sends will be understood.
+        """
         self.closing = True
+        if half and not self.transport.is_closing():
+            self.transport.write_eof()
         self.deadline = self.server.now + _LINGER
         self.stall = (-1, 0.0)
         self.body_was_read()

@@ -143,7 +143,7 @@ class WebSocket:
             # The protocol has answered already (too large, no UTF-8, unmasked ...).
             said = self._protocol.close_sent
             self._end(ABNORMAL if said is None else said.code, "" if said is None else said.reason)
-            self._connection.begin_close()
+            self._connection.begin_close(half=True)
         elif self.phase is Phase.CLOSING and self._protocol.close_rcvd is not None:
             self.phase = Phase.GONE
             self._connection.end_close()

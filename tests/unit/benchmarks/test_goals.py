@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from benchmarks.goals import PEERS, PRELOADING, Goal, goals
 from benchmarks.results import Result, summary, table
 from benchmarks.servers import SERVERS, TAMAGO

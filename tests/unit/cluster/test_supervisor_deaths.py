@@ -146,6 +146,15 @@ class TestAForkThatFails:
         assert cluster.exited(NEST, -9) == [StartNest(process=6, generation=1)]
         assert cluster.nest_born(6) == [worker(5, 1, nest=6)]
 
+    def test_is_not_blamed_on_the_next_try_either_if_the_channel_closes_late(self) -> None:
+        cluster = Dialogue().started()
+        cluster.exited(FIRST, 1)
+        cluster.say(ForkFailed(process=5, reason="EAGAIN"))
+        cluster.say(ChannelLost(process=5))
+        cluster.wait(0.5)
+        cluster.born(5)
+        assert cluster.wait(CHANNEL_GRACE) == []
+
     def test_is_not_blamed_on_the_process_whose_channel_closed_with_it(self) -> None:
         cluster = Dialogue().started()
         cluster.exited(FIRST, 1)
@@ -231,6 +240,13 @@ class TestAProcessThatIsOfNoUse:
         cluster.say(ChannelLost(process=5))
         cluster.born(5)
         assert Kill(process=5) in cluster.wait(CHANNEL_GRACE)
+
+    def test_because_its_channel_is_closed_gains_no_time_by_closing_it_again(self) -> None:
+        cluster = Dialogue().started()
+        cluster.say(ChannelLost(process=FIRST))
+        cluster.wait(CHANNEL_GRACE / 2)
+        cluster.say(ChannelLost(process=FIRST))
+        assert Kill(process=FIRST) in cluster.wait(CHANNEL_GRACE / 2)
 
     def test_because_it_sends_garbage_is_killed(self) -> None:
         cluster = Dialogue().started()

@@ -21,6 +21,7 @@ from tamago.cluster.events import (
     KickRequested,
     Kill,
     ProcessHung,
+    ProcessMisbehaved,
     ReloadRequested,
     ScaleRequested,
     StartNest,
@@ -155,6 +156,13 @@ class TestWhoDoesNotLeave:
             cluster.exited(peer)
         assert cluster.wait(NEST_PATIENCE) == [Kill(process=NEST)]
         assert exit_of(cluster.exited(NEST, -9)) == Exit(code=0, killed=0)
+
+    def test_but_sends_garbage_is_killed_once_and_counted(self) -> None:
+        cluster = stopping(workers=1, agent=False)
+        assert cluster.say(ProcessMisbehaved(process=2, reason="bad frame")) == [Kill(process=2)]
+        assert cluster.say(ProcessMisbehaved(process=2, reason="bad frame")) == []
+        cluster.exited(2, -9)
+        assert exit_of(cluster.exited(NEST, -15)).killed == 1
 
     def test_after_a_reload_does_not_count_in_the_stop(self) -> None:
         cluster = Dialogue(agent=False, workers=1, stop_timeout=30.0).started()

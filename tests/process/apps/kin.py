@@ -1,0 +1,139 @@
+"""An application that starts processes of its own, in every way there is; each path answers with the pid of the last one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from report import say  # type: ignore[import-not-found]  # beside it in a site
+
+import tamago
+
+say("import")
+tamago.ready(lambda: say("ready"))
+
+
+def child() -> int:
+    """A subprocess that knows nothing of all this."""
+    return subprocess.Popen(["sleep", "600"]).pid
+
+
+def stubborn() -> int:
+    """One that ignores SIGTERM, and says so before it is counted on."""
+    script = "trap '' TERM; echo; exec sleep 600"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process.pid
+
+
+def tree() -> int:
+    """A subprocess with one of its own below it."""
+    process = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+def fork() -> int:
+    """A copy of the worker with all it has open, the listening sockets too; it ignores SIGTERM."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    pid = os.fork()
+    if not pid:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            signal.pause()
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return pid
+
+
+def own_session() -> int:
+    """A subprocess in a session of its own."""
+    return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+
+
+def daemon() -> int:
+    """A daemon of the old school: fork, setsid, fork, and nothing left that leads to it. It ignores SIGTERM."""
+    read, write = os.pipe()
+    middle = os.fork()
+    if not middle:
+        os.setsid()
+        pid = os.fork()
+        if pid:
+            os.write(write, str(pid).encode())
+            os._exit(0)
+        os.closerange(0, 3)
+        os.closerange(3, 256)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            signal.pause()
+    os.close(write)
+    os.waitpid(middle, 0)
+    pid = int(os.read(read, 32))
+    os.close(read)
+    return pid
+
+
+def storm() -> int:
+    """300 orphans that end at once; return when all did."""
+    read, write = os.pipe()
+    for _ in range(300):
+        middle = os.fork()
+        if not middle:
+            os.fork()
+            os._exit(0)
+        os.waitpid(middle, 0)
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    return 0
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def pool(method: str) -> int:
+    """Have other processes compute, as a data scientist would."""
+    with multiprocessing.get_context(method).Pool(2) as workers:
+        return sum(workers.map(double, range(10)))
+
+
+PATHS: dict[str, Callable[[], object]] = {
+    "child": child,
+    "stubborn": stubborn,
+    "tree": tree,
+    "fork": fork,
+    "session": own_session,
+    "daemon": daemon,
+    "storm": storm,
+    "spawnpool": lambda: pool("spawn"),
+    "forkpool": lambda: pool("fork"),
+    "random": lambda: [random.random(), os.getpid()],
+    "frozen": lambda: [gc.get_freeze_count(), gc.isenabled(), sys.getswitchinterval() > 0],
+    "who": lambda: {"pid": os.getpid(), "slot": tamago.me.slot},
+    "uid": lambda: [os.getresuid(), os.getresgid(), os.getgroups()],
+}
+
+
+async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[..., Awaitable[None]]) -> None:
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    name = scope["path"][1:]
+    slow = name.endswith("pool")
+    result = await asyncio.to_thread(PATHS[name]) if slow else PATHS[name]()
+    body = json.dumps(result).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})

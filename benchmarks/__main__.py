@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
 from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput
 
 BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "messenger": messenger, "idle": idle, "http": throughput}
+
+BUSY = 0.5  # load average above which somebody else's work is part of the figures
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +36,11 @@ def main() -> None:
         report.write({name: module.render for name, module in BENCHMARKS.items()})
     else:
         module = BENCHMARKS[arguments.command]
+        load = os.getloadavg()[0]
+        if load > BUSY:
+            print(f"the machine is busy already (load {load:.1f}): ratios may hold, times will not")
         result = module.run(arguments)
+        result.settings["load before"] = round(load, 1)
         result.save()
         print(module.render(result))
 

@@ -27,7 +27,6 @@ def machine() -> Row:
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections import defaultdict
 
+from benchmarks import procfs
 from benchmarks.probing import first_requests
 from benchmarks.results import Result, Row, summary, table
 from benchmarks.running import MeasurementError, running
@@ -16,15 +17,20 @@ WITHIN = 120.0  # seconds
 
 
 async def measure(server: Server, workers: int) -> Row:
-    """Start once. `served` is the last worker's first request; `booted` the end of the last worker's start-up code, a lower bound."""
+    """Start once. `served` is the last worker's first request; `booted` the end of the last worker's start-up code, a lower bound.
+
+    `cpu` is the CPU time all processes used until then: the figure a busy machine changes least.
+    """
     async with running(server, app=APP, workers=workers, grace=2.0) as run:
         first = await first_requests(run, server, workers, within=WITHIN)
+        cpu = procfs.cpu_seconds(run.tree())
         marks = run.marks()
         booted = sorted(marks[pid] for pid in first if pid in marks)
     return {
         "first": min(first.values()) - run.started,
         "served": max(first.values()) - run.started,
         "booted": booted[-1] - run.started,
+        "cpu": cpu,
     }
 
 
@@ -50,10 +56,10 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def render(result: Result) -> str:
-    headings = ["server", "workers", "all serve (s)", "lowest", "highest", "last start-up ended (s)", "first answer (s)"]
+    headings = ["server", "workers", "all serve (s)", "lowest", "highest", "last start-up ended (s)", "first answer (s)", "CPU time (s)"]
     rows = [
         [row["server"], row["workers"], row["served"]["median"], row["served"]["lowest"], row["served"]["highest"],
-         row["booted"]["median"], row["first"]["median"]]
+         row["booted"]["median"], row["first"]["median"], row["cpu"]["median"]]
         for row in sorted(result.rows, key=lambda row: row["workers"])
     ]  # fmt: skip
     return table(rows, headings)

@@ -72,9 +72,18 @@ def test_an_async_function_is_an_agent_that_runs_until_the_stop_cancels_it(site:
 def test_an_agent_function_that_fails_is_shown_and_started_again(site: Site, start: Start) -> None:
     site.write(
         "agent.py",
-        "from pathlib import Path\nimport asyncio\nfrom report import say\n"
-        "async def agent():\n    if not Path('failed').exists():\n        Path('failed').touch()\n        raise OSError('the queue is gone')\n"
-        "    say('running')\n    await asyncio.Event().wait()\n",
+        """
+import asyncio
+from pathlib import Path
+from report import say
+
+async def agent():
+    if not Path("failed").exists():
+        Path("failed").touch()
+        raise OSError("the queue is gone")
+    say("running")
+    await asyncio.Event().wait()
+""",
     )
     cluster = start()
     cluster.expect("OSError: the queue is gone")

@@ -290,7 +290,7 @@ def test_an_agent_that_raises_ends_the_start_with_its_traceback(site: Site) -> N
 
 def test_an_agent_that_is_never_ready_is_given_up_after_the_boot_timeout(site: Site) -> None:
     site.write("agent.py", _AGENT.format(start="import asyncio; await asyncio.Event().wait()"))
-    failed = fail(site, "--boot-timeout", "1")
+    failed = fail(site, "--boot-timeout", "4")
     assert failed.code == 1
     assert "agent" in failed.problem
     assert "did not get ready in 1 s" in failed.problem

@@ -7,7 +7,6 @@ import importlib
 import logging
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,6 +44,7 @@ def reset_signals() -> None:
         name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else ""
         if current not in {signal.SIG_DFL, None} and name not in _IGNORED and number not in {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # also if the application wanted to die of it
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -60,7 +60,7 @@ def enter(boot: Boot) -> None:
     tamago.ready.reset()  # outside a cluster it is ready from the beginning
     tamago.me.become(Identity(role=role, slot=boot.slot, generation=boot.generation, title=boot.title, pid=os.getpid(), env=boot.env))
     log.configure(tamago.me, level=boot.log_level)
-    faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True)
+    faulthandler.register(linux.DUMP_SIGNAL, file=2, all_threads=True)
     if role is Role.NEST:
         tamago.messenger.connect(Importing())
 

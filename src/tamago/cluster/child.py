@@ -11,6 +11,7 @@ import faulthandler
 import importlib
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -166,7 +167,7 @@ class Child:
         """Have the dump of the stacks followed by one of the tasks: in a loop that runs, what hangs is an await and on no stack."""
         faulthandler.unregister(linux.DUMP_SIGNAL)
         self._loop.add_signal_handler(linux.DUMP_SIGNAL, _log_tasks)
-        faulthandler.register(linux.DUMP_SIGNAL, file=sys.stderr, all_threads=True, chain=True)
+        faulthandler.register(linux.DUMP_SIGNAL, file=2, all_threads=True, chain=True)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,10 +243,9 @@ def leave(code: int) -> NoReturn:
     # The last of these is logging.shutdown, which closes our handler: what is flushed after it would block on a full pipe.
     atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does; there is no public name
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
+        with suppress(OSError, ValueError, TypeError):  # closed, or replaced by something that is no file
+            if select.select([], [stream], [], 0)[1]:  # a reader who does not read must not keep us
+                stream.flush()
     os._exit(code)
 
 

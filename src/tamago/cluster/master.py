@@ -106,7 +106,11 @@ class Cluster:
         if self.state is ClusterState.STARTING:  # a signal may have come first
             self.emit(events.StartRequested())
         up: asyncio.Future[Any] = self._loop.create_task(self._until_ready())
-        await asyncio.wait((up, self._finished), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait((up, self._finished), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.stop(now=True, cause="the start was cancelled")
+            raise
         if self.ready.is_ready:
             return
         exit_ = await self.wait()
@@ -229,6 +233,8 @@ class Cluster:
         return status_of(self)
 
     async def _ask(self, make: Callable[[int], events.Event]) -> str:
+        if not self.is_open:
+            raise ControlError("the cluster is not running", hint="await `start()` first")
         request = next(self._requests)
         answer: asyncio.Future[events.Answer] = self._loop.create_future()
         self._answers[request] = answer
@@ -373,6 +379,7 @@ class Cluster:
             self.shell.move_empty_slots(empty)
 
     def _keep_house(self) -> None:
+        self.reap()  # embedded, nobody tells us of SIGCHLD
         try:
             if self.rundir.ensure():
                 self._trace.reopen(self.rundir.open_trace())

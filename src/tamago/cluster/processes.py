@@ -154,7 +154,9 @@ class ProcessTable:
 
     def send(self, peer: int, number: int) -> None:
         """Send a signal; a child that just died gets none, and nobody else does either."""
-        child = self._children[peer]
+        child = self._children.get(peer)
+        if child is None:
+            return  # reaped; whoever commands this will hear of it next
         try:
             if child.pidfd >= 0:
                 signal.pidfd_send_signal(child.pidfd, number)
@@ -165,9 +167,10 @@ class ProcessTable:
 
     def kill(self, peer: int) -> None:
         """SIGKILL a child and everything that descends from it."""
-        for pid in list(linux.descendants_of(self._children[peer].pid)):
-            _kill(pid)
-        self.send(peer, signal.SIGKILL)
+        if peer in self._children:
+            for pid in list(linux.descendants_of(self._children[peer].pid)):
+                _kill(pid)
+            self.send(peer, signal.SIGKILL)
 
     def end_strays(self, grace: float = 1.0) -> int:
         """End what our children left behind, wherever it hid (its own session, a double fork); return how many had to be killed.

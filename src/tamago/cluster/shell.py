@@ -105,17 +105,20 @@ class Shell:
 
     def fork(self, command: events.Fork) -> None:
         """Have the nest fork a process, or start it ourselves where it cannot."""
+        nest = self.members.get(command.nest)
+        if nest is None:
+            self._emit(events.ForkFailed(process=command.process, reason="its nest died", nest_lost=True))
+            return
         if command.mode is events.StartMode.SPAWN:
             self._start(command.process, command.role, command.slot, command.generation, CHILD_MODULE)
             if command.process in self.members:
-                self._have_watched(self.members[command.nest], self.members[command.process])
+                self._have_watched(nest, self.members[command.process])
             return
         try:
             member, theirs = self._new_member(command.process, command.role, command.slot, command.generation)
         except (OSError, ScoreboardFullError) as error:
             self._emit(events.ForkFailed(process=command.process, reason=str(error)))
             return
-        nest = self.members[command.nest]
         member.asked_of = nest.peer
         self.table.forks_pending += 1
         with theirs:
@@ -251,7 +254,8 @@ class Shell:
         return [listener.for_slot(member.slot).fileno() for listener in self.next_outfit.listeners]
 
     def _send(self, peer: int, message: ToChild) -> None:
-        self.members[peer].channel.send(message)
+        if member := self.members.get(peer):  # else its end is known here and not yet decided upon
+            member.channel.send(message)
 
     def _note(self, kind: str, peer: int, **fields: object) -> None:
         self._trace.note(kind, now=time.monotonic(), wall=time.time(), peer=peer, **fields)
@@ -345,12 +349,12 @@ class Shell:
         member = self.members[peer]
         # Parting reads what it said before it died, which may be the reason.
         self._drop(member)
+        self._emit(events.ProcessExited(process=peer, status=status))
         if member.role is Role.NEST:
             for other in [other for other in self.members.values() if other.asked_of == peer]:
                 self.table.forks_pending -= 1
                 self._drop(other)
                 self._emit(events.ForkFailed(process=other.peer, reason="its nest died", nest_lost=True))
-        self._emit(events.ProcessExited(process=peer, status=status))
 
     def _drop(self, member: Member) -> None:
         self.relay.detach(member.peer)

@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 logger = logging.getLogger("tamago.server")
 
@@ -33,7 +34,7 @@ class Acceptor:
         self,
         listener: socket.socket,
         *,
-        connect: Callable[[socket.socket], None],
+        connect: Callable[[socket.socket, Any], None],
         accept_pause: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -77,13 +78,13 @@ class Acceptor:
     def _accept(self) -> bool:
         """Accept one connection; False when there is none or none can be had."""
         try:
-            sock, _ = self._listener.accept()
+            sock, address = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             return False  # another process was faster
         except OSError as error:
             return self._failed(error)
         sock.setblocking(False)
-        self._connect(sock)
+        self._connect(sock, address)
         return True
 
     def _look_away(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 from tamago.server.accept import Acceptor
 from tamago.server.http1 import Connection
@@ -32,10 +33,10 @@ class Edge:
             self._acceptors.append(acceptor)
             acceptor.start()
 
-    def connect(self, sock: socket.socket) -> None:
-        """Serve an accepted socket."""
+    def connect(self, sock: socket.socket, address: Any) -> None:
+        """Serve an accepted socket; `address` is the client's, as `accept` said it."""
         server = self.server
-        connecting = self._loop.connect_accepted_socket(lambda: Connection(server, sock), sock)
+        connecting = self._loop.connect_accepted_socket(lambda: Connection(server, sock, address), sock)
         task = self._loop.create_task(connecting)
         self._connecting.add(task)
         server.pending(+1)

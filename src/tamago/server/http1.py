@@ -13,7 +13,7 @@ import socket
 import struct
 import termios
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
@@ -52,15 +52,17 @@ class Connection(RequestReader, asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: HttpServer, sock: socket.socket) -> None:
+    def __init__(self, server: HttpServer, sock: socket.socket, address: Any) -> None:
         super().__init__(server)
         self.sock = sock  # the transport's; for what a transport can't do
         self.deadline = inf  # when what we wait for now is overdue; `expire` knows what that is
         self.write_paused = False
         self.epoch = 0  # counts answers, to tell an idle spell from the next
         self.stall = (0, 0.0)  # unsent bytes and since when it is just as many
-        self.client: tuple[str, int] | None = None
-        self.peer: tuple[str, int | None] | None = None  # our own end
+        # Asked of the socket and of `accept`: a transport takes several times as long to say, and the client may be gone by then.
+        own = sock.getsockname()
+        self.client: tuple[str, int] | None = None if isinstance(own, str) else (address[0], address[1])
+        self.peer: tuple[str, int | None] = (own, None) if isinstance(own, str) else (own[0], own[1])  # our own end
         self.scheme = "http"
         self._timing_head = True
         self._eof = False
@@ -73,11 +75,6 @@ class Connection(RequestReader, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
         self.transport = cast("asyncio.Transport", transport)
-        if self.sock.family == socket.AF_UNIX:
-            self.peer = (transport.get_extra_info("sockname"), None)
-        else:
-            self.client = _host_and_port(transport.get_extra_info("peername"))
-            self.peer = _host_and_port(transport.get_extra_info("sockname"))
         self.server.opened(self)  # which brings `now` up to date, should nobody have been connected for a while
         self.deadline = self.server.now + self.server.options.header_timeout
 
@@ -374,8 +371,3 @@ class Connection(RequestReader, asyncio.Protocol):
         except OSError:
             return False
         return bool(struct.unpack("i", waiting)[0])
-
-
-def _host_and_port(name: tuple[str, int] | None) -> tuple[str, int] | None:
-    """Cut what IPv6 adds. None: the client was gone before it could be asked."""
-    return None if name is None else (name[0], name[1])

@@ -43,7 +43,9 @@ class Accepted:
         self.queue: asyncio.Queue[socket.socket] = asyncio.Queue()
         self.pauses = pauses
         self.asked = 0
-        self.acceptor = Acceptor(listener, connect=self.queue.put_nowait, accept_pause=self.pause, loop=asyncio.get_running_loop())
+        self.acceptor = Acceptor(
+            listener, connect=lambda sock, _: self.queue.put_nowait(sock), accept_pause=self.pause, loop=asyncio.get_running_loop()
+        )
 
     def pause(self) -> float:
         self.asked += 1

@@ -144,7 +144,8 @@ class Cluster:
     def tree(self) -> dict[int, str]:
         """The master's children by pid, as `ps` shows them, without the title in brackets: `worker 1`, `nest gen 2`."""
         titles = {pid: proc.title_of(pid) for pid in proc.children_of(self.pid) if proc.state_of(pid) != "Z"}
-        return {pid: re.sub(rf"^tamago: | ?\[{self.title}\]", "", title) for pid, title in titles.items()}
+        # One that is just ending has none any more.
+        return {pid: re.sub(rf"^tamago: | ?\[{self.title}\]", "", title) for pid, title in titles.items() if title}
 
     def pids_of(self, name: str) -> list[int]:
         """All processes of that name; two while one replaces the other."""

@@ -1,4 +1,4 @@
-"""What the application does with processes, threads, signals and sockets, and that none of it survives or does harm."""
+"""What an application's processes have, hold and start: its descendants end with it, and it cannot harm who supervises it."""
 
 from __future__ import annotations
 
@@ -7,185 +7,333 @@ import pty
 import re
 import signal
 import socket
-import sys
-import threading
-import time
+from pathlib import Path
 
 import pytest
 from tests.process import proc
+from tests.process.barrier import wait_heard, wait_no_zombies
 from tests.process.harness import Cluster, Start
-from tests.process.site import TAMAGO, Site
-from tests.process.transcript import Transcript
+from tests.process.site import Site
 
-# What `/spawn/<how>` starts; each says its pid and lives until it is ended.
-_SPAWN = """
-import subprocess, sys
-_LIVE = "import select, signal, sys; {0}; print('@grandchild pid=%d' % __import__('os').getpid(), flush=True); select.select([], [], [])"
-
-async def spawn(rest, _receive, send):
-    how = rest[0]
-    if how == "child":
-        subprocess.Popen([sys.executable, "-c", _LIVE.format("0")])
-    elif how == "deaf":
-        subprocess.Popen([sys.executable, "-c", _LIVE.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)")])
-    elif how == "session":
-        subprocess.Popen([sys.executable, "-c", _LIVE.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)")], start_new_session=True)
-    elif how == "daemon":
-        if os.fork() == 0:
-            os.setsid()
-            if os.fork() == 0:
-                os.execv(sys.executable, [sys.executable, "-c", _LIVE.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)")])
-            os._exit(0)
-    elif how == "forked":
-        if os.fork() == 0:
-            os.setsid()
-            if os.fork() == 0:
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                os.write(1, b"@grandchild pid=%d\\n" % os.getpid())
-                while True:
-                    time.sleep(1)
-            os._exit(0)
-    elif how == "zombies":
-        for _ in range(300):
-            if os.fork() == 0:
-                if os.fork() == 0:
-                    os._exit(0)
-                os._exit(0)
-    await answer(send, b"spawned")
-
-PATHS["spawn"] = spawn
-"""
+_MODES = pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
+_KIN = ["child", "stubborn", "tree", "fork", "session", "daemon"]
 
 
-def spawning(site: Site, start: Start, *arguments: str, workers: int = 2) -> Cluster:
-    site.write("main.py", (site.app / "main.py").read_text() + _SPAWN)
-    return start(*arguments, workers=workers)
+def from_each_worker(cluster: Cluster, path: str) -> dict[int, object]:
+    """Slot → what the worker in it answers, asked on as many connections as it takes."""
+    found: dict[int, object] = {}
+    while len(found) < len(cluster.workers()):
+        with cluster.connect() as connection:
+            slot = connection.get("/who").json()["slot"]
+            found[slot] = connection.get(path).json()
+    return found
 
 
-def grandchild_of(cluster: Cluster, how: str) -> int:
-    assert cluster.get(f"/spawn/{how}").text == "spawned"
-    return int(cluster.expect(r"@grandchild pid=(\d+)")[0][1])
+def descriptors_by_kind(pid: int) -> dict[str, int]:
+    """How many descriptors of each kind a process has open."""
+    count: dict[str, int] = {}
+    for link in proc.descriptors_of(pid).values():
+        kind = re.sub(r":\[\d+\]|/tmp/.*/", "", link)
+        count[kind] = count.get(kind, 0) + 1
+    return count
 
 
 # ── descendants ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("how", ["child", "deaf", "session", "daemon", "forked"])
-def test_a_stop_leaves_no_descendant_wherever_it_hid(site: Site, start: Start, how: str) -> None:
-    cluster = spawning(site, start)
-    with proc.watching(grandchild_of(cluster, how)) as pidfd:
-        began = time.monotonic()
+@_MODES
+@pytest.mark.parametrize("path", _KIN)
+def test_a_stop_leaves_no_descendant_wherever_it_hid(site: Site, start: Start, mode: tuple[str, ...], path: str) -> None:
+    site.use("kin")
+    cluster = start(*mode)
+    with proc.watching(cluster.get(f"/{path}").json()) as pidfd:
+        assert not proc.has_ended(pidfd)
         assert cluster.stop() == 0
-        assert proc.has_ended(pidfd), "it ended before the master did"
-        assert time.monotonic() - began < 8
+        assert proc.has_ended(pidfd)
 
 
-@pytest.mark.parametrize("how", ["child", "deaf"])
-def test_a_worker_that_dies_takes_its_children_along(site: Site, start: Start, how: str) -> None:
-    cluster = spawning(site, start, workers=1)
-    pid = grandchild_of(cluster, how)
-    with proc.watching(pid) as pidfd:
-        proc.end(cluster.workers()[1])
-        proc.wait_ended(pidfd)
-    assert cluster.get().text == "hello"
-
-
-def test_a_killed_worker_is_killed_with_its_descendants(site: Site, start: Start) -> None:
-    cluster = spawning(site, start, "--hang-timeout", "1", workers=1)
-    with proc.watching(grandchild_of(cluster, "session")) as pidfd, cluster.connect() as connection:
-        connection.send("/block/600")
-        proc.wait_ended(pidfd)
-
-
-def test_descendants_do_not_hold_the_port(site: Site, start: Start) -> None:
-    cluster = spawning(site, start)
-    listening = proc.listening_inodes()
-    for how in ("child", "session", "daemon"):
+@pytest.mark.parametrize("path", ["child", "stubborn", "tree", "fork"])
+def test_a_worker_that_dies_takes_its_descendants_along_and_no_port_is_held(site: Site, start: Start, path: str) -> None:
+    site.use("kin")
+    cluster = start(workers=1)
+    cluster.expect_ready()
+    worker = cluster.pid_of("worker 1")
+    with proc.watching(cluster.get(f"/{path}").json()) as pidfd:
         cluster.output.mark()
-        pid = grandchild_of(cluster, how)
-        assert not listening & set(proc.descriptors_of(pid).values()), how
-
-
-def test_a_master_that_dies_takes_descendants_of_blocked_workers_along(site: Site, start: Start) -> None:
-    cluster = spawning(site, start, "--stop-timeout", "1", workers=1)
-    with proc.watching(grandchild_of(cluster, "child")) as pidfd, cluster.connect() as connection:
-        connection.send("/block/600")
-        cluster.expect("@blocking")
-        cluster.kill_master()
+        proc.end(worker)
         proc.wait_ended(pidfd)
-    cluster.output.wait_end()
+        cluster.expect_ready()
+    wait_no_zombies(cluster)
+    assert cluster.get("/who").json()["pid"] == cluster.pid_of("worker 1")
 
 
-def test_a_storm_of_zombies_is_reaped(site: Site, start: Start) -> None:
-    cluster = spawning(site, start)
-    before = proc.cpu_seconds(cluster.pid)
-    assert cluster.get("/spawn/zombies").text == "spawned"
-    while any(proc.state_of(pid) == "Z" for pid in proc.children_of(cluster.pid)):
-        assert cluster.get().text == "hello"
-    assert proc.cpu_seconds(cluster.pid) - before < 2
-    assert sorted(cluster.tree().values()) == ["agent", "nest gen 1", "worker 1", "worker 2"]
+def test_a_daemon_a_worker_started_outlives_the_worker_but_not_the_cluster(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start(workers=1)
+    cluster.expect_ready()
+    with proc.watching(daemon := cluster.get("/daemon").json()) as pidfd:
+        cluster.output.mark()
+        assert cluster.cli("kick", "1").returncode == 0
+        cluster.expect_ready()
+        assert not proc.has_ended(pidfd)
+        assert proc.parent_of(daemon) == cluster.pid, "the master is whom the kernel gave it to"
+        assert not proc.listening_inodes() & set(proc.descriptors_of(daemon).values())
+        assert cluster.stop() == 0
+        assert proc.has_ended(pidfd)
 
 
-def test_pid1_reaps_unknown_children(site: Site, start: Start) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("a PID namespace needs root here")
-    site.write("main.py", (site.app / "main.py").read_text() + _SPAWN)
-    cluster = start(prefix=("unshare", "--pid", "--fork", "--kill-child=SIGTERM", "--mount-proc"))
-    # `unshare` waits outside; its only child is PID 1 inside and our master.
-    master = proc.children_of(cluster.pid)[0]
-    assert proc.title_of(master).startswith("tamago: master")
-    assert cluster.get("/spawn/zombies").text == "spawned"
-    while any(proc.state_of(pid) == "Z" for pid in proc.children_of(master)):
-        assert cluster.get().text == "hello"
-    with proc.watching(master) as pidfd:
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+def test_a_reload_ends_the_descendants_of_the_old_generation(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start()
+    with proc.watching(cluster.get("/stubborn").json()) as pidfd:
+        assert cluster.cli("reload").returncode == 0
         proc.wait_ended(pidfd)
-    assert cluster.wait() == 0
-    assert cluster.output.found(r"\[master pid=1\] stopped")
+    wait_no_zombies(cluster)
 
 
-# ── the terminal ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_zombie_storm_is_reaped_and_does_not_starve_the_master(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start()
+    cluster.get("/storm")
+    assert cluster.status()["ready"]
+    wait_no_zombies(cluster)
 
 
-def test_ctrl_c_in_a_terminal_stops_in_good_order(site: Site) -> None:
+def test_every_process_leads_a_session_of_its_own(start: Start) -> None:
+    cluster = start()
+    for pid, name in cluster.tree().items():
+        assert (proc.session_of(pid), os.getpgid(pid), proc.parent_of(pid)) == (pid, pid, cluster.pid), name
+
+
+# ── what a process has open ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_MODES
+def test_a_worker_holds_its_own_descriptors_and_nobody_elses(start: Start, mode: tuple[str, ...]) -> None:
+    cluster = start(*mode, workers=3)
+    workers = cluster.workers()
+    kinds = {pid: descriptors_by_kind(pid) for pid in workers.values()}
+    for pid, kind in kinds.items():
+        text = str(proc.descriptors_of(pid))
+        assert "pidfd" not in kind, "processes to signal are the master's and the nest's business"
+        assert sum(count for name, count in kind.items() if "memfd" in name) == 1, kind
+        assert not re.search(r"/lock'|trace\.jsonl|control\.sock|state\.json", text), text
+    sockets = [{link for link in proc.descriptors_of(pid).values() if link.startswith("socket:")} for pid in workers.values()]
+    listening = proc.listening_inodes()
+    assert len(sockets[0] & listening) == 1
+    assert sockets[0] & sockets[1] == sockets[0] & listening == sockets[1] & sockets[2], "they share the listening socket only"
+    assert len({tuple(sorted(kind.items())) for kind in kinds.values()}) == 1, f"the last has more than the first: {kinds}"
+
+
+def test_nest_and_agent_hold_no_listening_socket(start: Start) -> None:
+    cluster = start()
+    for name in ("nest", "agent"):
+        assert not set(proc.descriptors_of(cluster.pid_of(name)).values()) & proc.listening_inodes()
+
+
+def test_descriptors_do_not_grow_with_deaths_and_reloads(start: Start) -> None:
+    cluster = start()
+    cluster.expect_ready(count=2)
+
+    def kinds() -> list[dict[str, int]]:
+        wait_no_zombies(cluster)
+        pids = [cluster.pid, cluster.pid_of("nest"), *(pid for _, pid in sorted(cluster.workers().items()))]
+        return [descriptors_by_kind(pid) for pid in pids]
+
+    before = kinds()
+    for _ in range(3):
+        for slot in (1, 2):
+            cluster.output.mark()
+            proc.end(cluster.workers()[slot])
+            cluster.expect_ready(slot=slot)
+    assert cluster.cli("reload").returncode == 0
+    assert kinds() == before
+
+
+def test_what_a_subprocess_of_a_worker_inherits_is_no_socket_of_ours(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start(workers=1)
+    child = cluster.get("/child").json()
+    assert set(proc.descriptors_of(child)) == {0, 1, 2}
+
+
+def test_no_process_is_told_what_is_for_the_master_alone(start: Start) -> None:
+    cluster = start("--no-preload", environment={"LISTEN_FDNAMES": "x", "WATCHDOG_USEC": "60000000"})
+    for pid in cluster.tree():
+        names = {entry.partition(b"=")[0] for entry in proc.environment_of(pid)}
+        assert not names & {b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"LISTEN_FDS", b"LISTEN_PID", b"LISTEN_FDNAMES"}
+
+
+# ── what a process is ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_master_never_loads_the_application_nor_what_only_children_need(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"import httptools, uvloop, pydantic_core, _sqlite3\n{source}")
+    cluster = start()
+    cluster.cli("reload")
+    loaded = proc.maps_of(cluster.pid)
+    for name in ("httptools", "uvloop", "pydantic_core", "_sqlite3", str(site.app)):
+        assert name not in loaded
+    importers = {int(match["pid"]) for match in cluster.output.found(r"^@import .*pid=(?P<pid>\d+)", everywhere=True)}
+    assert importers
+    assert cluster.pid not in importers
+    assert proc.threads_of(cluster.pid) == 1
+
+
+def test_random_numbers_differ_between_workers(site: Site, start: Start) -> None:
+    site.use("kin")
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nrandom.seed(1)\n")
+    numbers = [answer[0] for answer in from_each_worker(start(workers=3), "/random").values()]  # type: ignore[index]
+    assert len(set(numbers)) == 3
+
+
+def test_what_the_nest_imported_is_frozen_and_the_collector_still_works(site: Site, start: Start) -> None:
+    site.use("kin")
+    for frozen, enabled, _ in from_each_worker(start(), "/frozen").values():  # type: ignore[misc]
+        assert frozen > 1000
+        assert enabled
+
+
+def test_fork_hooks_run_in_the_nest_before_and_in_the_child_after_each_fork(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    hooks = (
+        "from tamago.hooks import after_fork, before_fork\n"
+        "before_fork(lambda: say('before', who=1))\nbefore_fork(lambda: say('before', who=2))\n"
+        "after_fork(lambda: say('after', who=1))\nafter_fork(lambda: say('after', who=2))\n"
+    )
+    site.write("main.py", f"{source}\n{hooks}")
+    cluster = start()
+    nest, workers = cluster.pid_of("nest"), cluster.workers()
+    before = cluster.output.found(r"^@before role=nest .*pid=(\d+) who=(\d)")
+    assert [match[2] for match in before] == ["2", "1"] * 3, "an agent and two workers, last registered first"
+    assert {int(match[1]) for match in before} == {nest}
+    for slot, pid in workers.items():
+        after = cluster.output.found(rf"^@after role=worker slot={slot} .*pid={pid} who=(\d)")
+        assert [match[1] for match in after] == ["1", "2"]
+
+
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_a_fork_hook_that_raises_ends_the_start_and_says_why(site: Site, start: Start, which: str) -> None:
+    source = (site.app / "main.py").read_text()
+    hook = f"import tamago.hooks\n@tamago.hooks.{which}_fork\ndef hook():\n    raise LookupError('the hook is broken')\n"
+    site.write("main.py", f"{source}\n{hook}")
+    cluster = start(ready=False)
+    assert cluster.wait() == 1
+    assert "the hook is broken" in cluster.output.text
+
+
+@_MODES
+@pytest.mark.parametrize("method", ["spawnpool", "forkpool"])
+def test_multiprocessing_works_in_a_worker(site: Site, start: Start, mode: tuple[str, ...], method: str) -> None:
+    site.use("kin")
+    cluster = start(*mode, workers=1)
+    assert cluster.get(f"/{method}").json() == 90
+    assert cluster.get("/who").json()["pid"] == cluster.pid_of("worker 1")
+
+
+# ── what an application does to itself at import ─────────────────────────────────────────────────────────────────────
+
+
+@_MODES
+@pytest.mark.parametrize(
+    "handlers",
+    [
+        "signal.signal(signal.SIGTERM, lambda *_: say('mine'))\nsignal.signal(signal.SIGINT, lambda *_: say('mine'))",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)",
+        "signal.signal(signal.SIGCHLD, lambda *_: [os.waitpid(-1, os.WNOHANG)])",
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
+        "signal.set_wakeup_fd(os.open('/dev/null', os.O_WRONLY | os.O_NONBLOCK))",
+    ],
+    ids=["own handlers", "ignored", "a reaper", "no zombies", "all blocked", "wakeup fd"],
+)
+def test_an_application_that_takes_signals_at_import_starts_reloads_and_stops(
+    site: Site, start: Start, mode: tuple[str, ...], handlers: str
+) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\n{handlers}\n")
+    cluster = start(*mode, "--stop-timeout", "5")
+    assert cluster.get().text == "hello"
+    cluster.output.mark()
+    proc.end(cluster.workers()[1])
+    cluster.expect_ready(slot=1)
+    assert cluster.cli("reload").returncode == 0
+    assert cluster.stop() == 0
+    assert not re.search("did not leave|killed", cluster.output.text), cluster.output.text
+
+
+def test_threads_at_import_are_named_and_each_process_imports_for_itself(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    threads = (
+        "import threading\nthreading.Thread(target=threading.Event().wait, name='the-poller', daemon=True).start()\n"
+        "libc = ctypes.CDLL(None)\nnative = ctypes.c_ulong()\n"
+        "libc.pthread_create(ctypes.byref(native), None, ctypes.cast(libc.pause, ctypes.c_void_p), None)\n"
+        "libc.pthread_setname_np(native, b'the-native')\n"
+    )
+    site.write("main.py", f"{source}\n{threads}")
+    cluster = start()
+    warning = cluster.output.found("started threads while it was imported", everywhere=True)
+    assert len(warning) == 1
+    assert "the-poller (Python)" in warning[0].string
+    assert re.search(r"the-native \(native, id \d+\)", warning[0].string)
+    importers = {int(match[1]) for match in cluster.output.found(r"^@import .*pid=(\d+)", everywhere=True)}
+    assert set(cluster.workers().values()) < importers
+    assert proc.threads_of(cluster.pid_of("nest")) == 1, "the threads ended with the image that had them"
+    assert all(proc.threads_of(pid) >= 3 for pid in cluster.workers().values()), "and each worker has its own"
+    cluster.output.mark()
+    proc.end(cluster.workers()[1])
+    cluster.expect_ready(slot=1)
+    assert cluster.cli("reload").returncode == 0
+
+
+def test_a_thread_that_ended_before_the_import_did_costs_nothing(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nimport threading\nthread = threading.Thread(target=int)\nthread.start()\nthread.join()\n")
+    cluster = start()
+    assert len(cluster.output.found("^@import", everywhere=True)) == 1
+    assert "started threads" not in cluster.output.text
+
+
+def test_a_connection_opened_at_import_is_warned_of(site: Site, start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        source = (site.app / "main.py").read_text()
+        site.write("main.py", f"{source}\nimport socket\nkept = socket.create_connection(('127.0.0.1', {port}))\n")
+        cluster = start()
+        warning = cluster.output.found("opened a connection while it was imported", everywhere=True)
+        assert len(warning) == 1
+        assert f"to 127.0.0.1:{port}" in warning[0].string
+        cluster.stop()
+
+
+# ── signals to more than the master ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x1c"], ids=["Ctrl-C", "Ctrl-backslash"])
+def test_a_key_on_the_terminal_reaches_the_whole_group_and_only_the_master_acts(site: Site, start: Start, key: bytes) -> None:
     gate = site.gate("gate")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(site.app)
-        command = [str(TAMAGO), "start", "--title", site.title, "--app", "main:app", "--workers", "2", "--bind", f"unix:{site.root}/s"]
-        os.execve(TAMAGO, command, site.environment())
-    read, write = os.pipe()
-
-    def copy() -> None:
-        # A terminal whose last process is gone reads as an error, not as an end.
-        with os.fdopen(write, "wb", buffering=0) as out:
-            while True:
-                try:
-                    out.write(os.read(terminal, 65536))
-                except OSError:
-                    return
-
-    threading.Thread(target=copy, daemon=True).start()
-    output = Transcript(os.fdopen(read, "rb"))
-    output.expect(" is ready on ")
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(f"{site.root}/s")
-        client.sendall(b"GET /hold/gate HTTP/1.1\r\nHost: test\r\n\r\n")
-        output.expect("@holding")
-        os.write(terminal, b"\x03")
-        output.expect("SIGINT")
-        gate.open()
-        # The request in flight was not cut, though the terminal signals its whole foreground group.
-        assert b"held" in client.recv(65536)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    output.wait_end()
-    os.close(terminal)
-    assert "KeyboardInterrupt" not in output.text
-    assert "Traceback" not in output.text
-    assert len(re.findall("@down", output.text)) == 2
+    ours, theirs = pty.openpty()
+    try:
+        cluster = start(stdin=theirs, start_new_session=False, prefix=("setsid", "--ctty"))
+        os.close(theirs)
+        with cluster.connect() as connection:
+            connection.send("/hold/gate")
+            cluster.expect("@holding")
+            os.write(ours, key)
+            cluster.expect("stopping")
+            gate.open()
+            assert connection.receive().text == "held"
+        assert cluster.wait() == 0
+    finally:
+        os.close(ours)
+    assert len(cluster.output.found("@down", everywhere=True)) == 2
+    assert "Traceback" not in cluster.output.text
+    assert "KeyboardInterrupt" not in cluster.output.text
 
 
-def test_a_signal_to_the_whole_process_group_stops_in_good_order(site: Site, start: Start) -> None:
+def test_sigterm_to_the_whole_process_group_is_as_good_as_to_the_master(site: Site, start: Start) -> None:
     gate = site.gate("gate")
     cluster = start()
     with cluster.connect() as connection:
@@ -198,189 +346,32 @@ def test_a_signal_to_the_whole_process_group_stops_in_good_order(site: Site, sta
     assert cluster.wait() == 0
 
 
-def test_a_signal_to_every_process_stops_in_good_order(site: Site, start: Start) -> None:
-    # What `kill $(pgrep ...)` and KillMode=control-group do.
+def test_sigterm_to_every_process_at_once_still_answers_what_is_in_flight(site: Site, start: Start) -> None:
     gate = site.gate("gate")
     cluster = start()
     with cluster.connect() as connection:
         connection.send("/hold/gate")
         cluster.expect("@holding")
-        for pid in [cluster.pid, *cluster.tree()]:
+        for pid in (cluster.pid, *cluster.tree()):
             os.kill(pid, signal.SIGTERM)
+        cluster.expect("stopping")
         gate.open()
         assert connection.receive().text == "held"
     assert cluster.wait() == 0
 
 
-# ── descriptors ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_workers_hold_no_descriptor_they_should_not(site: Site, start: Start) -> None:
-    read, write = os.pipe()
-    os.set_inheritable(write, True)
-    cluster = start(workers=3)
-    os.close(read)
-    os.close(write)
-    lock = str(site.home / "run" / cluster.title / "lock")
-    listening = proc.listening_inodes()
-    standard = {target for fd, target in proc.descriptors_of(cluster.pid).items() if fd <= 2}
-    channels: set[str] = set()
-    for pid, title in cluster.tree().items():
-        held = proc.descriptors_of(pid)
-        assert lock not in held.values(), title
-        assert not any("trace.jsonl" in target for target in held.values()), title
-        extra = [fd for fd, target in held.items() if fd > 2 and target in standard]
-        # One of its own to write the log without waiting.
-        assert len(extra) <= 1, (title, held)
-        ours = listening & set(held.values())
-        assert bool(ours) == title.startswith("worker"), (title, held)
-        sockets = {target for target in held.values() if target.startswith("socket:")} - listening
-        assert not sockets & channels, "no process holds another one's channel"
-        channels |= sockets
-
-
-def test_children_are_not_given_what_is_the_masters_alone(start: Start) -> None:
-    cluster = start(environment={"WATCHDOG_USEC": "100000000", "LISTEN_FDNAMES": "x", "SECRET": "kept"})
-    for pid in cluster.tree():
-        environment = proc.environment_of(pid)
-        assert not any(entry.startswith((b"NOTIFY_SOCKET=", b"LISTEN_", b"WATCHDOG_")) for entry in environment)
-
-
-def test_nothing_secret_is_on_a_command_line(start: Start) -> None:
-    cluster = start("--root-path", "/hidden-path")
-    for pid in (cluster.pid, *cluster.tree()):
-        assert "hidden-path" not in proc.title_of(pid)
-
-
-# ── what applications do ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_an_application_that_installs_its_own_signal_handlers_at_import_still_stops(site: Site, start: Start) -> None:
-    handlers = "import signal\nfor _number in (15, 2, 17, 1):\n    signal.signal(_number, lambda *_: say('mine'))\n"
-    site.write("main.py", (site.app / "main.py").read_text() + handlers)
+def test_sigchld_from_anybody_harms_nothing(start: Start) -> None:
     cluster = start()
-    cluster.signal(signal.SIGHUP)
-    cluster.expect_generation(2)
-    assert cluster.stop() == 0
-    assert not cluster.output.found("@mine role=worker")
+    for _ in range(100):
+        cluster.signal(signal.SIGCHLD)
+    wait_heard(cluster)
+    assert cluster.get().text == "hello"
 
 
-def test_an_application_that_installs_a_handler_in_its_lifespan_still_stops(site: Site, start: Start) -> None:
+def test_the_log_names_every_process_the_same_way(site: Site, start: Start) -> None:
     source = (site.app / "main.py").read_text()
-    install = 'say("up", version=VERSION)\n            signal.signal(signal.SIGTERM, lambda *_: say("mine"))'
-    site.write("main.py", source.replace('say("up", version=VERSION)', install))
-    cluster = start("--stop-timeout", "5")
-    began = time.monotonic()
-    assert cluster.stop() == 0
-    assert time.monotonic() - began < 4
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_multiprocessing_works_in_a_worker(site: Site, start: Start, method: str) -> None:
-    site.write("sums.py", "def double(number):\n    return 2 * number\n")
-    handler = f"""
-import concurrent.futures, multiprocessing
-import sums
-
-async def many(rest, _receive, send):
-    with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("{method}")) as pool:
-        numbers = [await asyncio.wrap_future(pool.submit(sums.double, number)) for number in range(4)]
-    await answer(send, repr(numbers).encode())
-
-PATHS["many"] = many
-"""
-    site.write("main.py", (site.app / "main.py").read_text() + handler)
-    cluster = start(workers=1)
-    assert cluster.get("/many").text == "[0, 2, 4, 6]"
-    assert cluster.stop() == 0
-
-
-def test_subprocess_works_in_a_worker(site: Site, start: Start) -> None:
-    handler = """
-async def run(_rest, _receive, send):
-    process = await asyncio.create_subprocess_exec("echo", "from a subprocess", stdout=-1)
-    out, _ = await process.communicate()
-    await answer(send, out + str(process.returncode).encode())
-
-PATHS["run"] = run
-"""
-    site.write("main.py", (site.app / "main.py").read_text() + handler)
-    assert start(workers=1).get("/run").text == "from a subprocess\n0"
-
-
-def test_threads_started_at_import_are_named_and_each_process_imports_for_itself(site: Site, start: Start) -> None:
-    thread = "import threading\nthreading.Thread(target=threading.Event().wait, name='metrics-pusher', daemon=True).start()\n"
-    site.write("main.py", (site.app / "main.py").read_text() + thread)
+    site.write("main.py", f"{source}\nimport logging\ntamago.ready(lambda: logging.getLogger('shop').warning('here'))\n")
     cluster = start()
-    cluster.expect("metrics-pusher")
-    cluster.expect_ready(count=2)
-    assert [match[1] for match in cluster.output.found(r"@import role=(\w+)")].count("worker") == 2
-    assert cluster.get().text == "hello"
-    cluster.signal(signal.SIGHUP)
-    cluster.expect_generation(2)
-    # A process of this kind is repaired as well.
-    cluster.output.mark()
-    proc.end(cluster.workers()[1])
-    cluster.expect_ready(slot=1)
-
-
-def test_a_connection_opened_at_import_is_warned_of(site: Site, start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as database:
-        port = database.getsockname()[1]
-        site.write(
-            "main.py", (site.app / "main.py").read_text() + f"import socket\n_database = socket.create_connection(('127.0.0.1', {port}))\n"
-        )
-        cluster = start()
-        cluster.expect(rf"opened a connection while it was imported .*127\.0\.0\.1:{port}")
-        assert cluster.get().text == "hello"
-
-
-def test_before_and_after_fork_hooks_run(site: Site, start: Start) -> None:
-    hooks = "from tamago import hooks\nhooks.before_fork(lambda: say('before'))\nhooks.after_fork(lambda: say('after'))\n"
-    site.write("main.py", (site.app / "main.py").read_text() + hooks)
-    cluster = start()
-    assert len(cluster.output.found("@before role=nest")) == 3
-    assert {match[1] for match in cluster.output.found(r"@after role=(\w+)")} == {"agent", "worker"}
-
-
-def test_random_numbers_and_ids_differ_between_workers(site: Site, start: Start) -> None:
-    handler = """
-import random
-async def dice(_rest, _receive, send):
-    await answer(send, f"{tamago.me.slot} {random.random()}".encode())
-PATHS["dice"] = dice
-"""
-    site.write("main.py", (site.app / "main.py").read_text() + handler)
-    cluster = start(workers=2)
-    first: dict[str, str] = {}
-    while len(first) < 2:
-        slot, number = cluster.get("/dice").text.split()
-        first.setdefault(slot, number)
-    assert first["1"] != first["2"]
-
-
-def test_standard_streams_of_the_application_are_the_commands(site: Site, start: Start) -> None:
-    said = """
-import logging, sys
-print('to stdout', flush=True)
-print('to stderr', file=sys.stderr)
-logging.getLogger('shop').warning('to the log')
-"""
-    site.write("main.py", (site.app / "main.py").read_text() + said)
-    cluster = start()
-    cluster.expect("^to stdout")
-    cluster.expect("^to stderr")
-    cluster.expect("to the log")
-
-
-def test_the_working_directory_is_the_applications_wherever_the_command_was_run(site: Site, start: Start) -> None:
-    cluster = start(str(site.app), cwd=site.root)
-    for pid in cluster.tree():
-        assert os.readlink(f"/proc/{pid}/cwd") == str(site.app)
-    assert cluster.get().text == "hello"
-
-
-def test_the_interpreter_is_the_one_the_command_was_installed_for(start: Start) -> None:
-    cluster = start()
-    for pid in cluster.tree():
-        assert os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(sys.executable)
+    cluster.expect(r"WARNING \[worker 1 gen=1 pid=\d+\] shop: here")
+    cluster.expect(r"WARNING \[worker 2 gen=1 pid=\d+\] shop: here")
+    assert Path(f"/proc/{cluster.pid}/comm").read_text().strip()

@@ -95,20 +95,22 @@ class Row:
 
     @property
     def rss(self) -> int:
-        """Resident memory in bytes, as of the last heartbeat."""
+        """Resident memory in bytes, a few seconds old."""
         return self._cells[_RSS]
 
     @property
     def cpu(self) -> int:
-        """CPU time in ns, as of the last heartbeat."""
+        """CPU time in ns, a few seconds old."""
         return self._cells[_CPU]
 
-    def beat(self, now: int, *, rss: int, cpu: int) -> None:
+    def beat(self, now: int) -> None:
         """Say that the event loop runs, at `now` (CLOCK_MONOTONIC, ns)."""
-        cells = self._cells
-        cells[_RSS] = rss
-        cells[_CPU] = cpu
-        cells[_HEARTBEAT] = now
+        self._cells[_HEARTBEAT] = now
+
+    def measure(self, *, rss: int, cpu: int) -> None:
+        """Say how much memory (bytes) and CPU time (ns) it has used."""
+        self._cells[_RSS] = rss
+        self._cells[_CPU] = cpu
 
     def request_started(self) -> None:
         """Count a request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import socket
 import struct
 import termios
@@ -61,8 +62,12 @@ class Connection(RequestReader, asyncio.Protocol):
         self.stall = (0, 0.0)  # unsent bytes and since when it is just as many
         # Asked of the socket and of `accept`: a transport takes several times as long to say, and the client may be gone by then.
         own = sock.getsockname()
-        self.client: tuple[str, int] | None = None if isinstance(own, str) else (address[0], address[1])
-        self.peer: tuple[str, int | None] = (own, None) if isinstance(own, str) else (own[0], own[1])  # our own end
+        self.client: tuple[str, int] | None = None
+        if sock.family == socket.AF_UNIX:
+            self.peer: tuple[str, int | None] = (os.fsdecode(own), None)  # our own end; bytes where the name is abstract
+        else:
+            self.peer = (own[0], own[1])
+            self.client = (address[0], address[1])
         self.scheme = "http"
         self._timing_head = True
         self._eof = False

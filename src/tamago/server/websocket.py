@@ -5,6 +5,7 @@ Owns the state of the conversation and turns frames into messages. Who talks wit
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tamago.server.exchange import Exchange
 
 MAX_MESSAGE = 16 * 1024 * 1024
+
+# The library tells of each connection that opens and closes; that is for whoever debugs it.
+_frames_logger = logging.getLogger("tamago.websocket")
+_frames_logger.setLevel(logging.WARNING)
 
 # Messages the application has not taken; past it the client is made to wait.
 _QUEUE = 16
@@ -48,7 +53,7 @@ class WebSocket:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._connection = exchange.connection
-        self._protocol = ServerProtocol(max_size=MAX_MESSAGE)
+        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, logger=_frames_logger)
         self._pieces: list[bytes] = []
         self._is_text = False
         self._asked = False  # a ping is out, and nothing came since

@@ -22,7 +22,7 @@ def accepting(board: Scoreboard, *, connections: int, heartbeat: int | None = No
     index = board.claim(peer=len(list(board.taken())) + 1)
     row = board.row(index)
     row.accepting = True
-    row.beat(time.monotonic_ns() if heartbeat is None else heartbeat, rss=0, cpu=0)
+    row.beat(time.monotonic_ns() if heartbeat is None else heartbeat)
     for _ in range(connections):
         row.connection_opened()
     return index
@@ -40,10 +40,11 @@ def test_a_row_counts_requests_and_connections(board: Scoreboard) -> None:
     assert (row.requests, row.in_flight, row.connections) == (3, 2, 2)
 
 
-def test_a_heartbeat_brings_memory_and_cpu(board: Scoreboard) -> None:
+def test_a_heartbeat_and_now_and_then_memory_and_cpu(board: Scoreboard) -> None:
     row = board.row(board.claim(peer=1))
     assert row.heartbeat == 0
-    row.beat(123, rss=50 << 30, cpu=10**18)
+    row.beat(123)
+    row.measure(rss=50 << 30, cpu=10**18)
     assert (row.heartbeat, row.rss, row.cpu) == (123, 50 << 30, 10**18)
 
 

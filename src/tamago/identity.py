@@ -10,7 +10,7 @@ from tamago.types import Identity, Role
 class Me:
     """Tells as `tamago.me` who we are: `role`, `slot`, `generation`, `title`, `pid`, `env`, `in_cluster`.
 
-    Outside a cluster (plain uvicorn, pytest, a shell) that is a worker in slot 1 of generation 1 without a title, and `in_cluster` is False.
+    Outside a cluster (plain uvicorn, pytest, a shell) that is a worker in slot 1 of generation 1 without a title; `in_cluster` is False.
     """
 
     def __init__(self) -> None:

@@ -16,6 +16,8 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from tamago.cluster import linux
@@ -221,6 +223,19 @@ def connected_sockets() -> list[str]:
     return found
 
 
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Collect garbage rarely: an import makes a hundred thousand objects that stay, and looking at them again and again finds nothing."""
+    before = gc.get_threshold()
+    ours = (100_000, *before[1:])
+    gc.set_threshold(*ours)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == ours:  # else the application has an opinion of its own
+            gc.set_threshold(*before)
+
+
 def watch_only(fd: int) -> NoReturn:
     """Become a nest that only watches, by exec: the threads the application started end with its image."""
     os.set_inheritable(fd, True)
@@ -255,7 +270,8 @@ def _import(channel: BlockingChannel, boot: Boot) -> Target:
     try:
         privileges_dropped(boot)
         linux.die_with_parent(boot.master_pid)  # dropping privileges cleared it
-        target = import_target(boot)
+        with seldom_collected():
+            target = import_target(boot)
     except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed start like any other
         tell_failure(channel.send, error)
         sys.exit(1)

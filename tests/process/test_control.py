@@ -76,7 +76,6 @@ def test_another_user_cannot_stop_it(site: Site, start: Start) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        b"\n",
         b"garbage\n",
         b"{}\n",
         b"\xff\xfe\n",
@@ -84,7 +83,7 @@ def test_another_user_cannot_stop_it(site: Site, start: Start) -> None:
         b'{"v":99,"id":1,"command":"status"}\n',
         b"[" * 60_000 + b"\n",
     ],
-    ids=["nothing", "words", "empty object", "no utf-8", "unknown command", "another version", "deep"],
+    ids=["words", "empty object", "no utf-8", "unknown command", "another version", "deep"],
 )
 def test_garbage_is_answered_once_and_hung_up_on(start: Start, garbage: bytes) -> None:
     cluster = start(workers=1)
@@ -104,7 +103,6 @@ def test_a_line_without_an_end_is_cut_off(start: Start) -> None:
         control.line()
     except OSError:
         pass  # it hung up while we were still sending
-    assert control.ended() or True
     control.close()
     assert cluster.cli("status").returncode == 0
 
@@ -280,7 +278,7 @@ def test_trace_draws_the_start_from_what_really_happened(start: Start) -> None:
     assert mermaid.stdout.startswith("sequenceDiagram")
     records = cluster.cli("trace", "--format", "json")
     assert records.returncode == 0
-    pids = {record.get("pid") for record in json.loads(records.stdout)}
+    pids = {process["pid"] for process in json.loads(records.stdout)["start"]["processes"]}
     assert set(cluster.tree()) <= pids
 
 

@@ -175,6 +175,7 @@ def test_a_launcher_killed_while_it_waits_leaves_nobody_and_the_status_is_not_ru
     else:
         source = (site.app / "main.py").read_text()
         site.write("main.py", source.replace('say("up", version=VERSION)', stuck.format(" " * 12).strip()))
+    command = [str(TAMAGO), "start", "--daemon", "--title", site.title, "--app", "main:app", "--port", "0", "--stop-timeout", "1"]
     read, write = os.pipe()
     with open(read, "rb") as proof:
         launcher = subprocess.Popen(

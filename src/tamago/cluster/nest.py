@@ -12,15 +12,12 @@ import os
 import select
 import signal
 import socket
-import stat
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NoReturn
 
 from tamago.cluster import linux
+from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
 from tamago.cluster.birth import (
     enter,
     import_target,
@@ -183,59 +180,6 @@ def _kill(pid: int, number: int = signal.SIGKILL) -> None:
         return
 
 
-def thread_names() -> list[str]:
-    """Name every thread that would be missing in a forked child: Python's by their names, native ones by the kernel's."""
-    python = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    names = [f"{thread.name} (Python)" for thread in python]
-    known = {thread.native_id for thread in python} | {os.getpid()}
-    try:
-        others = [int(task) for task in os.listdir("/proc/self/task") if int(task) not in known]
-    except OSError:
-        return names
-    for task in others:
-        try:
-            with open(f"/proc/self/task/{task}/comm", encoding="utf-8", errors="replace") as file:
-                names.append(f"{file.read().strip()} (native, id {task})")
-        except OSError:
-            continue
-    return names
-
-
-def connected_sockets() -> list[str]:
-    """Describe the connected sockets of this process; every forked child would share them with all others."""
-    found: list[str] = []
-    try:
-        descriptors = [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        return found
-    for descriptor in descriptors:
-        try:
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(descriptor)) as sock:
-                peer = sock.getpeername()
-        except OSError:
-            continue
-        if sock.family in {socket.AF_INET, socket.AF_INET6}:
-            found.append(f"descriptor {descriptor} to {peer[0]}:{peer[1]}")
-        elif peer:
-            found.append(f"descriptor {descriptor} to {peer!r}")
-    return found
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Collect garbage rarely: an import makes a hundred thousand objects that stay, and looking at them again and again finds nothing."""
-    before = gc.get_threshold()
-    ours = (100_000, *before[1:])
-    gc.set_threshold(*ours)
-    try:
-        yield
-    finally:
-        if gc.get_threshold() == ours:  # else the application has an opinion of its own
-            gc.set_threshold(*before)
-
-
 def watch_only(fd: int) -> NoReturn:
     """Become a nest that only watches, by exec: the threads the application started end with its image."""
     os.set_inheritable(fd, True)
@@ -276,6 +220,8 @@ def _import(channel: BlockingChannel, boot: Boot) -> Target:
         tell_failure(channel.send, error)
         sys.exit(1)
     linux.die_with_parent(boot.master_pid, armed=False)
+    # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
+    reset_signals()
     threads = thread_names()
     seconds = time.monotonic() - began
     if threads:

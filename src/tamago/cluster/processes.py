@@ -46,7 +46,7 @@ class ProcessTable:
         """By this a process is known to be ours, however far it has strayed."""
         # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
         self._sessions: set[int] = set()
-        self.forks_pending = 0
+        self._forks_pending = 0
         self.strangers_reaped = 0
 
     def __contains__(self, peer: int) -> bool:
@@ -88,6 +88,16 @@ class ProcessTable:
             pidfd = os.pidfd_open(pid)
             self._loop.add_reader(pidfd, self._ended, peer)
         self._children[peer] = _Child(peer, pid, pidfd)
+
+    def fork_asked(self) -> None:
+        """A nest was asked to fork: until it says what came of it, a child unknown to us may be that one."""
+        self._forks_pending += 1
+
+    def fork_settled(self) -> None:
+        """What came of a fork is known, and the child adopted if there is one."""
+        self._forks_pending -= 1
+        # Who ended meanwhile was left alone, and no signal will tell again.
+        self.on_sigchld()
 
     # ── death ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,7 +142,7 @@ class ProcessTable:
         """Reap whoever was given to us by the kernel. A pid that a nest may be about to name is left for later."""
         for peer in list(self._children) if not hasattr(os, "pidfd_open") else ():
             self._ended(peer)
-        if self.forks_pending:
+        if self._forks_pending:
             return
         for pid in self._strangers():
             stat = linux.stat_of(pid)

@@ -120,7 +120,7 @@ class Shell:
             self._emit(events.ForkFailed(process=command.process, reason=str(error)))
             return
         member.asked_of = nest.peer
-        self.table.forks_pending += 1
+        self.table.fork_asked()
         with theirs:
             nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
 
@@ -327,14 +327,15 @@ class Shell:
             self._hostile(nest.peer, "it names a fork nobody asked for")
             return
         member.asked_of = 0
-        self.table.forks_pending -= 1
         if not pid:
             self._drop(member)
+            self.table.fork_settled()
             self._emit(events.ForkFailed(process=peer, reason=error))
             return
         member.pid = pid
         self.table.adopt(peer, pid)
         self._born(member)
+        self.table.fork_settled()
 
     def _hostile(self, peer: int, reason: str) -> None:
         _log.error("peer %d: %s", peer, reason)
@@ -352,7 +353,7 @@ class Shell:
         self._emit(events.ProcessExited(process=peer, status=status))
         if member.role is Role.NEST:
             for other in [other for other in self.members.values() if other.asked_of == peer]:
-                self.table.forks_pending -= 1
+                self.table.fork_settled()
                 self._drop(other)
                 self._emit(events.ForkFailed(process=other.peer, reason="its nest died", nest_lost=True))
 

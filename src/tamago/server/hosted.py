@@ -5,8 +5,10 @@ The cluster loads `tamago.server.hosted:HostedTarget` by name and knows it only 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tamago import hooks
@@ -73,6 +75,10 @@ class HostedTarget:
             app = _made(str(reference), app)
             interface = detect(str(reference), app)
         self._app, self._interface = app, interface
+        if interface is Interface.ASGI:
+            # Here rather than when a worker first needs it, so that all of them share the memory.
+            with suppress(ImportError):  # an extra
+                importlib.import_module("tamago.server.websocket")
 
     def _load_agent(self, text: str) -> None:
         reference = loading.parse(text, default="Agent")

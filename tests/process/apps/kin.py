@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -98,6 +99,12 @@ def storm() -> int:
     return 0
 
 
+def block() -> None:
+    """Block the event loop for longer than any test lives."""
+    say("blocking")
+    time.sleep(600)  # noqa: TID251  # app under test
+
+
 def double(number: int) -> int:
     return 2 * number
 
@@ -116,6 +123,7 @@ PATHS: dict[str, Callable[[], object]] = {
     "session": own_session,
     "daemon": daemon,
     "storm": storm,
+    "block": block,
     "spawnpool": lambda: pool("spawn"),
     "forkpool": lambda: pool("fork"),
     "random": lambda: [random.random(), os.getpid()],

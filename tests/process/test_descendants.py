@@ -1,0 +1,135 @@
+"""What an application's processes start ends with them, wherever it hid, and never holds the port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from tests.process import proc
+from tests.process.barrier import wait_no_zombies
+from tests.process.harness import Start
+from tests.process.site import Site
+
+_MODES = pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
+_KIN = ["child", "stubborn", "tree", "fork", "session", "daemon"]
+
+
+@_MODES
+@pytest.mark.parametrize("path", _KIN)
+def test_a_stop_leaves_no_descendant_wherever_it_hid(site: Site, start: Start, mode: tuple[str, ...], path: str) -> None:
+    site.use("kin")
+    cluster = start(*mode)
+    with proc.watching(cluster.get(f"/{path}").json()) as pidfd:
+        assert not proc.has_ended(pidfd)
+        assert cluster.stop() == 0
+        assert proc.has_ended(pidfd)
+
+
+@pytest.mark.parametrize("path", ["child", "stubborn", "tree", "fork"])
+def test_a_worker_that_dies_takes_its_descendants_along_and_no_port_is_held(site: Site, start: Start, path: str) -> None:
+    site.use("kin")
+    cluster = start(workers=1)
+    cluster.expect_ready()
+    worker = cluster.pid_of("worker 1")
+    with proc.watching(cluster.get(f"/{path}").json()) as pidfd:
+        cluster.output.mark()
+        proc.end(worker)
+        proc.wait_ended(pidfd)
+        cluster.expect_ready()
+    wait_no_zombies(cluster)
+    assert cluster.get("/who").json()["pid"] == cluster.pid_of("worker 1")
+
+
+def test_a_daemon_a_worker_started_outlives_the_worker_but_not_the_cluster(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start(workers=1)
+    cluster.expect_ready()
+    with proc.watching(daemon := cluster.get("/daemon").json()) as pidfd:
+        cluster.output.mark()
+        assert cluster.cli("kick", "1").returncode == 0
+        cluster.expect_ready()
+        assert not proc.has_ended(pidfd)
+        assert proc.parent_of(daemon) == cluster.pid, "the master is whom the kernel gave it to"
+        assert not proc.listening_inodes() & set(proc.descriptors_of(daemon).values())
+        assert cluster.stop() == 0
+        assert proc.has_ended(pidfd)
+
+
+def test_a_reload_ends_the_descendants_of_the_old_generation(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start()
+    with proc.watching(cluster.get("/stubborn").json()) as pidfd:
+        assert cluster.cli("reload").returncode == 0
+        proc.wait_ended(pidfd)
+    wait_no_zombies(cluster)
+
+
+def test_a_zombie_storm_is_reaped_and_does_not_starve_the_master(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start()
+    before = proc.cpu_seconds(cluster.pid)
+    cluster.get("/storm")
+    assert cluster.status()["ready"]
+    wait_no_zombies(cluster)
+    assert proc.cpu_seconds(cluster.pid) - before < 2
+    assert sorted(cluster.tree().values()) == ["agent", "nest gen 1", "worker 1", "worker 2"]
+
+
+def test_pid1_reaps_unknown_children(site: Site, start: Start) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a PID namespace needs root here")
+    site.use("kin")
+    cluster = start(prefix=("unshare", "--pid", "--fork", "--kill-child=SIGTERM", "--mount-proc"))
+    # `unshare` waits outside; its only child is PID 1 inside and our master.
+    master = proc.children_of(cluster.pid)[0]
+    assert proc.title_of(master).startswith("tamago: master")
+    cluster.get("/storm")
+    # A stranger to tamago: it came into the namespace from outside, and its parent left.
+    stranger = ["nsenter", "--pid", "--mount", f"--target={master}", "sh", "-c", "(exec 1>&- ; sleep 0.01) & echo $!"]
+    assert int(subprocess.run(stranger, capture_output=True, check=True).stdout) > 1
+    wait_no_zombies(cluster, master)
+    assert cluster.get("/who").status == 200
+    with proc.watching(master) as pidfd:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        proc.wait_ended(pidfd)
+    assert cluster.wait() == 0
+    assert cluster.output.found(r"\[master pid=1\] stopped", everywhere=True)
+
+
+def test_a_killed_worker_is_killed_with_its_descendants(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start("--hang-timeout", "1", workers=1)
+    with proc.watching(cluster.get("/session").json()) as pidfd, cluster.connect() as connection:
+        connection.send("/block")
+        proc.wait_ended(pidfd)
+
+
+def test_a_master_that_dies_takes_descendants_of_blocked_workers_along(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start("--stop-timeout", "1", workers=1)
+    with proc.watching(cluster.get("/child").json()) as pidfd, cluster.connect() as connection:
+        connection.send("/block")
+        cluster.expect("@blocking")
+        cluster.kill_master()
+        proc.wait_ended(pidfd)
+    cluster.output.wait_end()
+
+
+@pytest.mark.parametrize("path", ["child", "tree", "session", "daemon"])
+def test_descendants_that_run_something_else_do_not_hold_the_port(site: Site, start: Start, path: str) -> None:
+    site.use("kin")
+    cluster = start()
+    assert not proc.listening_inodes() & set(proc.descriptors_of(cluster.get(f"/{path}").json()).values())
+
+
+def test_a_stop_with_descendants_of_every_kind_is_quick(site: Site, start: Start) -> None:
+    site.use("kin")
+    cluster = start()
+    for path in _KIN:
+        cluster.get(f"/{path}")
+    began = time.monotonic()
+    assert cluster.stop() == 0
+    assert time.monotonic() - began < 8

@@ -10,7 +10,14 @@ import sys
 from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput
 
 BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "messenger": messenger, "idle": idle, "http": throughput}
-
+QUICK = {
+    "start": ["--repeat", "1"],
+    "memory": ["--requests", "1000"],
+    "reload": ["--repeat", "1"],
+    "messenger": ["--repeat", "3"],
+    "idle": [],
+    "http": ["--repeat", "1"],
+}
 BUSY = 0.5  # load average above which somebody else's work is part of the figures
 
 
@@ -22,27 +29,43 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
         command.add_argument("--servers", nargs="*", default=[], metavar="NAME", help="only those whose name begins with one of these")
         module.add_arguments(command)
+    everything = commands.add_parser("all", help="All of them one after the other, then the report: about 40 minutes.")
+    everything.add_argument("--quick", action="store_true", help="fewer repetitions: about 15 minutes")
     commands.add_parser("report", help=(report.__doc__ or "").splitlines()[0])
     return parser
 
 
+def _measure(arguments: argparse.Namespace) -> None:
+    module = BENCHMARKS[arguments.command]
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        print(f"the machine is busy already (load {load:.1f}): ratios may hold, times will not", flush=True)
+    result = module.run(arguments)
+    result.settings["load before"] = round(load, 1)
+    result.save()
+    print(module.render(result), flush=True)
+
+
+def _report() -> None:
+    report.write({name: module.render for name, module in BENCHMARKS.items()})
+
+
 def main() -> None:
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     # Whoever ends us, the servers we started must end as well: leave through the finally blocks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    if arguments.command == "setup":
-        installing.run(arguments)
-    elif arguments.command == "report":
-        report.write({name: module.render for name, module in BENCHMARKS.items()})
-    else:
-        module = BENCHMARKS[arguments.command]
-        load = os.getloadavg()[0]
-        if load > BUSY:
-            print(f"the machine is busy already (load {load:.1f}): ratios may hold, times will not")
-        result = module.run(arguments)
-        result.settings["load before"] = round(load, 1)
-        result.save()
-        print(module.render(result))
+    match arguments.command:
+        case "setup":
+            installing.run(arguments)
+        case "report":
+            _report()
+        case "all":
+            for name in BENCHMARKS:
+                _measure(parser.parse_args([name, *(QUICK[name] if arguments.quick else [])]))
+            _report()
+        case _:
+            _measure(arguments)
 
 
 if __name__ == "__main__":

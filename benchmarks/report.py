@@ -19,7 +19,7 @@ tamago beside its peers, measured in one run on one machine, over loopback. Do i
 
 ```console
 $ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
-$ python -m benchmarks start       # then memory, reload, messenger, idle, http
+$ python -m benchmarks all         # start, memory, reload, messenger, idle, http; one of them by its name
 $ python -m benchmarks report      # writes this page
 ```
 

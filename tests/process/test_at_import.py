@@ -125,8 +125,9 @@ def test_an_application_that_installs_a_handler_in_its_lifespan_still_stops(site
 
 
 def test_standard_streams_of_the_application_are_the_commands(site: Site, start: Start) -> None:
-    said = "import logging\nprint('to stdout', flush=True)\nprint('to stderr', file=sys.stderr)\nlogging.getLogger('shop').warning('to the log')\n"
-    site.write("main.py", (site.app / "main.py").read_text() + said)
+    said = "import logging\nprint('to stdout', flush=True)\nprint('to stderr', file=sys.stderr)\n"
+    logged = "logging.getLogger('shop').warning('to the log')\n"
+    site.write("main.py", (site.app / "main.py").read_text() + said + logged)
     cluster = start()
     cluster.expect("^to stdout")
     cluster.expect("^to stderr")

@@ -179,22 +179,7 @@ def test_a_launcher_killed_while_it_waits_leaves_nobody_and_the_status_is_not_ru
     read, write = os.pipe()
     with open(read, "rb") as proof:
         launcher = subprocess.Popen(
-            [
-                str(TAMAGO),
-                "start",
-                "--daemon",
-                "--title",
-                site.title,
-                "--app",
-                "main:app",
-                "--workers",
-                "1",
-                "--port",
-                "0",
-                "--stop-timeout",
-                "1",
-                *mode,
-            ],
+            [*command, *mode],
             cwd=site.app,
             env=site.environment(PROOF=str(write)),
             stdin=subprocess.DEVNULL,

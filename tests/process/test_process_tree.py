@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import sys
+from typing import Any
 
 import pytest
 from tests.process import proc
@@ -17,9 +18,9 @@ from tests.process.site import Site
 _MODES = pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
 
 
-def from_each_worker(cluster: Cluster, path: str) -> dict[int, object]:
+def from_each_worker(cluster: Cluster, path: str) -> dict[int, Any]:
     """Slot → what the worker in it answers, asked on as many connections as it takes."""
-    found: dict[int, object] = {}
+    found: dict[int, Any] = {}
     while len(found) < len(cluster.workers()):
         with cluster.connect() as connection:
             slot = connection.get("/who").json()["slot"]
@@ -132,15 +133,15 @@ def test_random_numbers_differ_between_workers(site: Site, start: Start) -> None
     site.use("kin")
     source = (site.app / "main.py").read_text()
     site.write("main.py", f"{source}\nrandom.seed(1)\n")
-    numbers = [answer[0] for answer in from_each_worker(start(workers=3), "/random").values()]  # type: ignore[index]
+    numbers = [answer for answer in from_each_worker(start(workers=3), "/random").values()]
     assert len(set(numbers)) == 3
 
 
 def test_what_the_nest_imported_is_frozen_and_the_collector_still_works(site: Site, start: Start) -> None:
     site.use("kin")
-    for frozen, enabled, _ in from_each_worker(start(), "/frozen").values():  # type: ignore[misc]
-        assert frozen > 1000
-        assert enabled
+    for facts in from_each_worker(start(), "/frozen").values():
+        assert facts["frozen"] > 1000
+        assert facts["enabled"]
 
 
 @_MODES

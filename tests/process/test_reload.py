@@ -31,7 +31,7 @@ def hang_up(cluster: Cluster, generation: int) -> None:
 _BROKEN = {
     "import error": ("main.py", "", _IMPORT_ERROR, "the new code is broken"),
     "syntax error": ("main.py", "", "def app(:\n", "SyntaxError"),
-    "import hangs": ("main.py", "", "import select\nselect.select([], [], [])\n", "did not get ready in 2 s"),
+    "import hangs": ("main.py", "", "import select\nselect.select([], [], [])\n", "did not get ready in 4 s"),
     "agent fails": (
         "agent.py",
         "",
@@ -166,7 +166,7 @@ def test_a_batch_replaces_several_workers_at_a_time(site: Site, start: Start) ->
 @pytest.mark.parametrize("how", _BROKEN)
 def test_reload_with_broken_code_keeps_old_workers(site: Site, start: Start, how: str) -> None:
     site.use("chores", as_="agent")
-    cluster = start("--boot-timeout", "2", workers=3)
+    cluster = start("--boot-timeout", "4", workers=3)
     before = cluster.tree()
     good = (site.app / "main.py").read_text()
     told = broken(site, how)

@@ -7,6 +7,8 @@ import importlib
 import logging
 import os
 import signal
+import socket
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +21,7 @@ import tamago
 from tamago import log
 from tamago.cluster import linux
 from tamago.errors import TamagoError
+from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.control_messages import Boot, Failed
 from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
@@ -73,11 +76,35 @@ def reopen_logs(boot: Boot) -> None:
         _log.warning("still writing to the old log files: %s", error.problem)
 
 
-def privileges_dropped(boot: Boot) -> None:
-    """Become the user the settings name, for good. The sockets are bound already, and no application code has run."""
-    if boot.run_as is None:
-        return
-    uid, gid = boot.run_as
+def born(fd: int) -> tuple[BlockingChannel, Boot, tuple[int, ...]]:
+    """Begin as a fresh interpreter with the channel behind `fd`: learn from the master who we are; return the descriptors it gave us."""
+    os.set_inheritable(fd, False)
+    reset_signals()
+    channel = BlockingChannel(socket.socket(fileno=fd))
+    received = channel.receive()
+    if received is None or not isinstance(received.message, Boot):
+        sys.exit(1)  # the master died, or is none of ours
+    boot = received.message
+    channel.peer = boot.peer
+    enter(boot)
+    return channel, boot, received.descriptors
+
+
+def load_target(channel: BlockingChannel, boot: Boot) -> Target:
+    """Import the target as the user it is to run as; tell the master and exit if that fails. We die with the master meanwhile."""
+    linux.die_with_parent(boot.master_pid)
+    try:
+        if boot.run_as is not None:
+            _drop_privileges(*boot.run_as)
+            linux.die_with_parent(boot.master_pid)  # a change of user clears it
+        return _import_target(boot)
+    except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed boot like any other
+        tell_failure(channel.send, error)
+        sys.exit(1)
+
+
+def _drop_privileges(uid: int, gid: int) -> None:
+    """Become another user, for good. The sockets are bound already, and no application code has run."""
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -89,15 +116,14 @@ def privileges_dropped(boot: Boot) -> None:
         raise TamagoError(f"user id {uid} could become root again", hint="look at the capabilities of the master")
 
 
-def spec_of(boot: Boot) -> TargetSpec:
-    """Rebuild the spec of the target from the boot message."""
+def _spec_of(boot: Boot) -> TargetSpec:
     known = {field.name for field in fields(TargetSpec)}
     return TargetSpec(**{name: value for name, value in boot.target.items() if name in known})  # type: ignore[arg-type]
 
 
-def import_target(boot: Boot) -> Target:
+def _import_target(boot: Boot) -> Target:
     """Load the target by its dotted name and have it import the application."""
-    spec = spec_of(boot)
+    spec = _spec_of(boot)
     os.chdir(spec.directory)
     os.environ["TAMAGO_ENV"] = boot.env
     module, _, attribute = spec.loader.partition(":")

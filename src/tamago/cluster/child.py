@@ -23,7 +23,7 @@ from typing import NoReturn, cast
 import tamago
 from tamago import log
 from tamago.cluster import linux
-from tamago.cluster.birth import enter, import_target, privileges_dropped, reopen_logs, reset_signals, tell_failure
+from tamago.cluster.birth import born, enter, load_target, reopen_logs, reset_signals, tell_failure
 from tamago.cluster.scoreboard import AcceptPause, Scoreboard
 from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
@@ -274,25 +274,8 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoRe
 
 def main() -> None:
     """Run as a fresh interpreter on the channel whose descriptor is the first argument (spawn)."""
-    fd = int(sys.argv[1])
-    os.set_inheritable(fd, False)
-    reset_signals()
-    channel = BlockingChannel(socket.socket(fileno=fd))
-    received = channel.receive()
-    if received is None or not isinstance(received.message, Boot):
-        return
-    boot = received.message
-    channel.peer = boot.peer
-    enter(boot)
-    linux.die_with_parent(boot.master_pid)
-    try:
-        privileges_dropped(boot)
-        linux.die_with_parent(boot.master_pid)
-        target = import_target(boot)
-    except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed boot like any other
-        tell_failure(channel.send, error)
-        sys.exit(1)
-    live(boot, channel, received.descriptors, target)
+    channel, boot, descriptors = born(int(sys.argv[1]))
+    live(boot, channel, descriptors, load_target(channel, boot))
 
 
 if __name__ == "__main__":

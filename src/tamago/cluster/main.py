@@ -23,6 +23,7 @@ from tamago.cluster.master import Cluster, StartFailedError
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
 from tamago.cluster.states import ClusterState
+from tamago.cluster.status import report_of
 from tamago.cluster.systemd import Notifier
 from tamago.errors import ExitCode, TamagoError
 from tamago.types import Identity, Role
@@ -122,7 +123,7 @@ class Master:
 
     def _dump(self) -> None:
         if self._cluster.is_open:
-            for line in self._cluster.describe():
+            for line in report_of(self._cluster):
                 _log.info("%s", line)
 
     # ── who wants to know ────────────────────────────────────────────────────────────────────────────────────────────

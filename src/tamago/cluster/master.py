@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
-from typing import Any, ClassVar, TypeVar, assert_never
+from typing import Any, ClassVar, assert_never
 
 from tamago import log
 from tamago.cluster import events
+from tamago.cluster.callbacks import Callbacks, Happening
 from tamago.cluster.control import ControlServer
 from tamago.cluster.control_protocol import ControlError
 from tamago.cluster.empty_slots import EmptySlots
@@ -39,8 +40,6 @@ from tamago.ready import Ready
 _log = logging.getLogger("tamago")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _HOUSEKEEPING = 5  # ticks
-
-Happening = TypeVar("Happening", bound=events.Event | events.Command)
 
 
 class StartFailedError(TamagoError):
@@ -78,7 +77,7 @@ class Cluster:
         """Call it with a callback, or await it: every worker serves. It fails with the error that ended the start."""
         self.listeners: list[Listener] = []
         self.stdout = self.stderr = ""
-        self._callbacks: dict[type, list[Callable[[Any], object]]] = {}
+        self._callbacks = Callbacks()
         self._queue: deque[events.Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -149,9 +148,7 @@ class Cluster:
 
     def on(self, happening: type[Happening], callback: Callable[[Happening], object]) -> Callable[[], None]:
         """Call back for every event or command of this type, after it was handled. Returns a function that ends it."""
-        callbacks = self._callbacks.setdefault(happening, [])
-        callbacks.append(callback)
-        return lambda: callbacks.remove(callback) if callback in callbacks else None
+        return self._callbacks.add(happening, callback)
 
     async def reload(self, settings: Settings | None = None) -> str:
         """Replace everything by a new generation; return what was done. Raises ControlError if it was rolled back or refused."""
@@ -217,13 +214,6 @@ class Cluster:
         if self.is_open:
             self.shell.table.on_sigchld()
 
-    def describe(self) -> list[str]:
-        """Return a report of the state for the log, a line a process."""
-        supervisor = self.supervisor
-        degraded = " (degraded)" if supervisor.degraded else ""
-        head = f"{supervisor.state.value}{degraded}, generation {supervisor.generation}, {supervisor.slots} slots"
-        return [head, *(f"  {process.to_log()}: {process.state.value}" for process in supervisor.processes.values())]
-
     def reopen_logs(self) -> None:
         """Have the children reopen their log files."""
         self.shell.reopen_logs()
@@ -273,17 +263,9 @@ class Cluster:
             self._take_settings()
         self._publish()
         self._arm()
-        for happening in (event, *commands):
-            for callback in tuple(self._callbacks.get(type(happening), ())):
-                self._call(callback, happening)
+        self._callbacks.tell((event, *commands))
 
     _generation = 1
-
-    def _call(self, callback: Callable[[Any], object], happening: events.Event | events.Command) -> None:
-        try:
-            callback(happening)
-        except Exception:  # noqa: BLE001 - the embedder's own
-            _log.exception("a callback for %s failed", type(happening).__name__)
 
     def _do(self, command: events.Command) -> None:  # noqa: C901, PLR0912 - one line a command
         shell = self.shell

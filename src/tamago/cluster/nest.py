@@ -11,21 +11,13 @@ import gc
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from typing import NoReturn
 
 from tamago.cluster import linux
 from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
-from tamago.cluster.birth import (
-    enter,
-    import_target,
-    privileges_dropped,
-    reopen_logs,
-    reset_signals,
-    tell_failure,
-)
+from tamago.cluster.birth import born, load_target, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
@@ -188,37 +180,16 @@ def watch_only(fd: int) -> NoReturn:
 
 def main() -> None:
     """Run the nest on the channel whose descriptor is the first argument."""
-    fd = int(sys.argv[1])
+    channel, boot, _ = born(int(sys.argv[1]))
+    channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
     watching = sys.argv[2:] == ["watch"]
-    os.set_inheritable(fd, False)
-    reset_signals()
-    channel = BlockingChannel(socket.socket(fileno=fd))
-    received = channel.receive()
-    if received is None or not isinstance(received.message, Boot):
-        return
-    boot = received.message
-    channel.peer = boot.peer
-    enter(boot)
-    target = None
-    if watching:
-        channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
-    else:
-        target = _import(channel, boot)
-    Nest(channel, boot, target).run()
+    Nest(channel, boot, None if watching else _import(channel, boot)).run()
 
 
 def _import(channel: BlockingChannel, boot: Boot) -> Target:
-    linux.die_with_parent(boot.master_pid)
-    channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
     began = time.monotonic()
-    try:
-        privileges_dropped(boot)
-        linux.die_with_parent(boot.master_pid)  # dropping privileges cleared it
-        with seldom_collected():
-            target = import_target(boot)
-    except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed start like any other
-        tell_failure(channel.send, error)
-        sys.exit(1)
+    with seldom_collected():
+        target = load_target(channel, boot)
     linux.die_with_parent(boot.master_pid, armed=False)
     # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
     reset_signals()

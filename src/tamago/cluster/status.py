@@ -45,6 +45,14 @@ def status_of(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def report_of(cluster: Cluster) -> list[str]:
+    """Describe a cluster for the log: a line for it, and one for each process."""
+    supervisor = cluster.supervisor
+    degraded = " (degraded)" if supervisor.degraded else ""
+    head = f"{supervisor.state.value}{degraded}, generation {supervisor.generation}, {supervisor.slots} slots"
+    return [head, *(f"  {process.to_log()}: {process.state.value}" for process in supervisor.processes.values())]
+
+
 _ORDER = {"nest": 0, "agent": 1, "worker": 2}
 
 

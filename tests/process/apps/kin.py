@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -126,10 +125,9 @@ PATHS: dict[str, Callable[[], object]] = {
     "block": block,
     "spawnpool": lambda: pool("spawn"),
     "forkpool": lambda: pool("fork"),
-    "random": lambda: [random.random(), os.getpid()],
-    "frozen": lambda: [gc.get_freeze_count(), gc.isenabled(), sys.getswitchinterval() > 0],
+    "random": random.random,
+    "frozen": lambda: {"frozen": gc.get_freeze_count(), "enabled": gc.isenabled()},
     "who": lambda: {"pid": os.getpid(), "slot": tamago.me.slot},
-    "uid": lambda: [os.getresuid(), os.getresgid(), os.getgroups()],
 }
 
 

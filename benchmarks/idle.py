@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from benchmarks import procfs
-from benchmarks.results import Result, Row, table
+from benchmarks.results import Result, Row, note, table
 from benchmarks.running import MeasurementError, running
 from benchmarks.servers import Server, chosen
 
@@ -29,16 +29,17 @@ async def measure(server: Server, workers: int, seconds: float) -> Row:
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     rows = []
     for server in chosen(arguments.servers):
         try:
             row = asyncio.run(measure(server, arguments.workers, arguments.seconds))
         except MeasurementError as error:
-            print(f"{server.name}: {error}", flush=True)
+            note(notes, server.name, error)
             continue
         rows.append(row)
         print(f"{server.name}: {row['percent']:.3f} %", flush=True)
-    return Result(name="idle", rows=rows, settings={"app": APP, "seconds": arguments.seconds})
+    return Result(name="idle", rows=rows, notes=notes, settings={"app": APP, "seconds": arguments.seconds})
 
 
 def render(result: Result) -> str:

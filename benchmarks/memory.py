@@ -7,7 +7,7 @@ import asyncio
 import statistics
 
 from benchmarks import procfs
-from benchmarks.results import Result, Row, table
+from benchmarks.results import Result, Row, note, table
 from benchmarks.running import MeasurementError, Running, running
 from benchmarks.servers import Server, chosen
 from benchmarks.wrk import load
@@ -60,6 +60,7 @@ def _rss_of(run: Running) -> float:
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     rows = []
     # What each worker opens for itself costs every server the same, so one size shows it.
     cases = [(APP, workers) for workers in arguments.workers] + [(APP_WITH_CLIENTS, arguments.with_clients)] * bool(arguments.with_clients)
@@ -68,11 +69,11 @@ def run(arguments: argparse.Namespace) -> Result:
             try:
                 row = asyncio.run(measure(server, app, workers, arguments.requests if app == APP else 0))
             except MeasurementError as error:
-                print(f"{server.name}, {app}, {workers} workers: {error}", flush=True)
+                note(notes, f"{server.name}, {app}, {workers} workers", error)
                 continue
             rows.append(row)
             print(f"{server.name}, {app}, {workers} workers: {row['pss']:.0f} MiB", flush=True)
-    return Result(name="memory", rows=rows, settings={"path": PATH, "requests_per_worker": arguments.requests})
+    return Result(name="memory", rows=rows, notes=notes, settings={"path": PATH, "requests_per_worker": arguments.requests})
 
 
 def render(result: Result) -> str:

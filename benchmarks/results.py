@@ -42,11 +42,12 @@ def versions() -> Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Rows of one benchmark, with what a reader needs to judge them."""
+    """Rows of one benchmark, with what a reader needs to judge them. `notes` says what could not be measured, and why."""
 
     name: str
     rows: list[Row]
     settings: Row
+    notes: list[str]
     machine: Row = field(default_factory=machine)
     versions: Row = field(default_factory=versions)
     when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -60,6 +61,12 @@ class Result:
     def load(cls, name: str) -> Result | None:
         path = RESULTS / f"{name}.json"
         return cls(**json.loads(path.read_text())) if path.exists() else None
+
+
+def note(notes: list[str], what: str, error: Exception) -> None:
+    """Say at once what could not be measured, at length, and keep its first line for the report."""
+    print(f"{what}: {error}", flush=True)
+    notes.append(f"{what}: {str(error).partition(chr(10))[0]}")
 
 
 def summary(values: Iterable[float]) -> Row:

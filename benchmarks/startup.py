@@ -8,7 +8,7 @@ from collections import defaultdict
 
 from benchmarks import procfs
 from benchmarks.probing import first_requests
-from benchmarks.results import Result, Row, summary, table
+from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import MeasurementError, running
 from benchmarks.servers import Server, chosen
 
@@ -35,6 +35,7 @@ async def measure(server: Server, workers: int) -> Row:
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     servers = chosen(arguments.servers)
     samples: dict[tuple[str, int], list[Row]] = defaultdict(list)
     # One server after the other within each round, so that a busy spell of the machine does not fall on one of them.
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> Result:
                 try:
                     sample = asyncio.run(measure(server, workers))
                 except MeasurementError as error:
-                    print(f"{server.name}, {workers} workers: {error}", flush=True)
+                    note(notes, f"{server.name}, {workers} workers", error)
                     continue
                 samples[server.name, workers].append(sample)
                 print(f"{server.name}, {workers} workers: {sample['served']:.2f} s", flush=True)
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> Result:
         {"server": name, "workers": workers, **{key: summary(sample[key] for sample in taken) for key in taken[0]}}
         for (name, workers), taken in samples.items()
     ]
-    return Result(name="start", rows=rows, settings={"app": APP, "repeat": arguments.repeat})
+    return Result(name="start", rows=rows, notes=notes, settings={"app": APP, "repeat": arguments.repeat})
 
 
 def render(result: Result) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.messaging import egg, tamago
 from benchmarks.messaging.plan import Figures, FiguresBySize, Plan
 from benchmarks.paths import PYTHON, ROOT
-from benchmarks.results import Result, Row, summary, table
+from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import MeasurementError
 
 WITHIN = 180.0
@@ -39,6 +39,7 @@ WAYS: dict[str, Callable[[Plan], FiguresBySize]] = {
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     plan = Plan(one_way=arguments.one_way, together=arguments.together, alone=arguments.alone)
     wanted = {name: way for name, way in WAYS.items() if not arguments.servers or name in arguments.servers}
     samples: dict[tuple[str, str], list[Figures]] = defaultdict(list)
@@ -47,13 +48,13 @@ def run(arguments: argparse.Namespace) -> Result:
             try:
                 figures = way(plan)
             except MeasurementError as error:
-                print(f"{name}: {error}", flush=True)
+                note(notes, name, error)
                 continue
             for size, taken in figures.items():
                 samples[name, size].append(taken)
                 print(f"{name}, {size} bytes: {', '.join(f'{key} {value:,.0f}' for key, value in taken.items())}", flush=True)
     rows = [_row(name, size, taken) for (name, size), taken in samples.items()]
-    return Result(name="messenger", rows=rows, settings={"plan": json.loads(plan.to_json()), "repeat": arguments.repeat})
+    return Result(name="messenger", rows=rows, notes=notes, settings={"plan": json.loads(plan.to_json()), "repeat": arguments.repeat})
 
 
 def _row(name: str, size: str, taken: list[Figures]) -> Row:

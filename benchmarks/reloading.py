@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import procfs
 from benchmarks.paths import ROOT
-from benchmarks.results import Result, Row, summary, table
+from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import POLL, MeasurementError, Running, running
 from benchmarks.servers import Server, chosen
 
@@ -83,19 +83,22 @@ async def measure(server: Server, arguments: argparse.Namespace) -> Row:
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     samples: dict[str, list[Row]] = defaultdict(list)
     for _ in range(arguments.repeat):
         for server in (server for server in chosen(arguments.servers) if server.reloads):
             try:
                 sample = asyncio.run(measure(server, arguments))
             except MeasurementError as error:
-                print(f"{server.name}: {error}", flush=True)
+                note(notes, server.name, error)
                 continue
             samples[server.name].append(sample)
             failed, worst = sample["disturbed"]["failed"], sample["disturbed"]["worst"]
             print(f"{server.name}: {failed} failed, worst {1000 * worst:.0f} ms, {sample['old_gone']:.1f} s", flush=True)
     rows = [_row(name, taken) for name, taken in samples.items()]
-    return Result(name="reload", rows=rows, settings={key: getattr(arguments, key) for key in ("workers", "rate", "seconds", "repeat")})
+    return Result(
+        name="reload", rows=rows, notes=notes, settings={key: getattr(arguments, key) for key in ("workers", "rate", "seconds", "repeat")}
+    )
 
 
 def _row(name: str, taken: list[Row]) -> Row:

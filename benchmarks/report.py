@@ -23,8 +23,9 @@ $ python -m benchmarks all         # start, memory, reload, messenger, idle, htt
 $ python -m benchmarks report      # writes this page
 ```
 
-Every figure is a median over the runs named, and every server runs the same file with the same interpreter and libraries.
-`realistic` is FastAPI with pydantic models, SQLAlchemy models and an httpx client.
+Every server runs the same file with the same interpreter and libraries; where something was measured several times, figures are medians.
+`realistic` imports FastAPI, pydantic, SQLAlchemy and httpx and defines models and routes with them. "Load before" is the machine's load
+average when a measurement began: above one half, times are somebody else's as well.
 """
 
 SECTIONS: Mapping[str, tuple[str, str]] = {
@@ -54,8 +55,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         "Messenger",
         (
             "Text between a worker and the agent, through the master. `one way` counts messages a second until the receiver has the "
-            "last one. `multiprocessing.Queue` and Redis connect two processes the same way; the bare relay copies bytes and is the "
-            "floor for any relay in Python. A round trip one at a time is bound by how fast the kernel wakes a process."
+            "last one. `multiprocessing.Queue` and Redis connect two processes the same way; the bare relay copies bytes unread "
+            "and shows what the machine allows at all. A round trip one at a time is bound by how fast the kernel wakes a process."
         ),
     ),
     "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),
@@ -83,6 +84,8 @@ def _section(name: str, result: Result | None, render: Render) -> Iterator[str]:
         yield f"Not measured yet: `python -m benchmarks {name}`.\n"
         return
     yield f"{render(result)}\n"
+    if result.notes:
+        yield "Not measured:\n\n" + "".join(f"- {note}\n" for note in result.notes)
     if measured := goals(result):
         rows = [
             [

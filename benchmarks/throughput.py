@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from benchmarks import procfs
-from benchmarks.results import Result, Row, summary, table
+from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import MeasurementError, running
 from benchmarks.servers import Server, chosen
 from benchmarks.wrk import load
@@ -37,6 +37,7 @@ async def measure(server: Server, case: str, arguments: argparse.Namespace) -> R
 
 
 def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
     samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for _ in range(arguments.repeat):
         for case in CASES:
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> Result:
                 try:
                     sample = asyncio.run(measure(server, case, arguments))
                 except MeasurementError as error:
-                    print(f"{server.name}, {case}: {error}", flush=True)
+                    note(notes, f"{server.name}, {case}", error)
                     continue
                 samples[server.name, case].append(sample)
                 print(f"{server.name}, {case}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
@@ -54,7 +55,10 @@ def run(arguments: argparse.Namespace) -> Result:
         for (name, case), taken in samples.items()
     ]  # fmt: skip
     return Result(
-        name="http", rows=rows, settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")}
+        name="http",
+        rows=rows,
+        notes=notes,
+        settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")},
     )
 
 

@@ -38,6 +38,7 @@ def site() -> Iterator[Site]:
             proc.end(int(holder.split()[0]))
         assert not left, f"still there: {left}"
     finally:
+        site.close()
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -25,11 +25,23 @@ class Gate:
         os.mkfifo(path)
         path.chmod(0o666)
         self.path = path
+        self._held = -1
 
     def open(self) -> None:
         """Let go of everybody who waits; blocks until somebody does."""
         with open(self.path, "wb") as gate:
             gate.write(b"!")
+
+    def open_for_all(self) -> None:
+        """Let go of everybody who waits or comes later."""
+        # Held open for reading as well, so that what is written stays there for who is late.
+        self._held = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+        os.write(self._held, b"!" * 64)
+
+    def close(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 class Site:
@@ -42,6 +54,7 @@ class Site:
         self.title = f"t{secrets.token_hex(3)}"
         # Whatever comes to be below a command of this test carries it.
         self.marker = f"TEST_MARKER={secrets.token_hex(8)}"
+        self._gates: list[Gate] = []
         self.app.mkdir()
         shutil.copy(_APPS / "report.py", self.app)
 
@@ -61,7 +74,13 @@ class Site:
         self.write("version.txt", version)
 
     def gate(self, name: str) -> Gate:
-        return Gate(self.app / name)
+        self._gates.append(gate := Gate(self.app / name))
+        return gate
+
+    def close(self) -> None:
+        """Let go of what the test held open."""
+        for gate in self._gates:
+            gate.close()
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS) and name not in _NOT_EITHER}

@@ -108,10 +108,10 @@ def test_a_stopped_process_is_killed_and_replaced(start: Start, who: str) -> Non
     cluster.expect_ready(role="agent", slot=0)
     cluster.output.mark()
     old = cluster.pid_of(who)
-    os.kill(old, signal.SIGSTOP)
-    cluster.expect(rf"{who} gen=1 pid={old} hangs")
-    cluster.expect(rf"@ready role={who.split(maxsplit=1)[0]}")
     with proc.watching(old) as pidfd:
+        os.kill(old, signal.SIGSTOP)
+        cluster.expect(rf"{who} gen=1 pid={old} hangs")
+        cluster.expect(rf"@ready role={who.split(maxsplit=1)[0]}")
         proc.wait_ended(pidfd)
 
 

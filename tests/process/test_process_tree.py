@@ -133,7 +133,7 @@ def test_random_numbers_differ_between_workers(site: Site, start: Start) -> None
     site.use("kin")
     source = (site.app / "main.py").read_text()
     site.write("main.py", f"{source}\nrandom.seed(1)\n")
-    numbers = [answer for answer in from_each_worker(start(workers=3), "/random").values()]
+    numbers = list(from_each_worker(start(workers=3), "/random").values())
     assert len(set(numbers)) == 3
 
 

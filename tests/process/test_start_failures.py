@@ -200,9 +200,9 @@ def test_an_import_inside_of_the_application_that_fails_shows_the_traceback(site
 @pytest.mark.parametrize("preload", [True, False], ids=["preloaded", "spawned"])
 def test_an_application_that_hangs_on_import_is_given_up_after_the_boot_timeout(site: Site, preload: bool) -> None:
     site.write("main.py", "import select\n\ndef wait_for_ever():\n    select.select([], [], [])\n\nwait_for_ever()\n")
-    failed = fail(site, "--boot-timeout", "1", *(() if preload else ("--no-preload",)))
+    failed = fail(site, "--boot-timeout", "2", *(() if preload else ("--no-preload",)))
     assert failed.code == 1
-    assert "did not get ready in 1 s" in failed.problem
+    assert "did not get ready in 2 s" in failed.problem
     assert "--boot-timeout" in failed.hint
     assert "in wait_for_ever" in failed.stderr, "its stack shows where it hangs"
 
@@ -259,8 +259,7 @@ def test_one_worker_of_several_that_fails_ends_the_start(site: Site) -> None:
     failed = fail(site, workers=4)
     assert failed.code == 1
     assert "lifespan" in failed.problem
-    assert "slot 3 is cursed" in failed.stderr
-    assert "worker 3" in failed.stderr
+    assert failed.stderr.count("slot 3 is cursed") == 1
 
 
 def test_one_worker_of_several_that_dies_ends_the_start(site: Site) -> None:
@@ -274,9 +273,9 @@ def test_one_worker_of_several_that_dies_ends_the_start(site: Site) -> None:
 
 def test_a_worker_that_is_never_ready_is_given_up_after_the_boot_timeout(site: Site) -> None:
     site.write("main.py", _LIFESPAN.format(startup="import asyncio; await asyncio.Event().wait()"))
-    failed = fail(site, "--boot-timeout", "1")
+    failed = fail(site, "--boot-timeout", "4")
     assert failed.code == 1
-    assert "did not get ready in 1 s" in failed.problem
+    assert "did not get ready in 4 s" in failed.problem
 
 
 def test_an_agent_that_raises_ends_the_start_with_its_traceback(site: Site) -> None:
@@ -294,7 +293,7 @@ def test_an_agent_that_is_never_ready_is_given_up_after_the_boot_timeout(site: S
     failed = fail(site, "--boot-timeout", "4")
     assert failed.code == 1
     assert "agent" in failed.problem
-    assert "did not get ready in 1 s" in failed.problem
+    assert "did not get ready in 4 s" in failed.problem
 
 
 def test_an_agent_that_dies_before_it_is_ready_ends_the_start(site: Site) -> None:

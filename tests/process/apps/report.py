@@ -17,5 +17,5 @@ def say(what: str, **facts: object) -> None:
 
 def hold(fifo: str) -> None:
     """Block until the test opens the FIFO (see `Site.gate`) and lets go."""
-    with open(fifo, "rb") as gate:
-        gate.read()
+    with open(fifo, "rb", buffering=0) as gate:
+        gate.read(1)

@@ -9,7 +9,7 @@ from benchmarks.servers import SERVERS, TAMAGO
 
 
 def result(name: str, rows: list[dict[str, Any]]) -> Result:
-    return Result(name=name, rows=rows, settings={}, machine={}, versions={}, when="")
+    return Result(name=name, rows=rows, settings={}, notes=[], machine={}, versions={}, when="")
 
 
 def start_row(server: str, workers: int, seconds: float) -> dict[str, Any]:

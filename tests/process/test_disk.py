@@ -1,0 +1,146 @@
+"""Disks that are full, and files that somebody moved or took away: serving goes on, and so does logging once there is room again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.process import proc
+from tests.process.barrier import wait_heard
+from tests.process.harness import Start
+from tests.process.http_client import Place, get
+from tests.process.load import Load
+from tests.process.privilege import needs_root
+from tests.process.site import Site
+
+_TALKATIVE = """
+import logging
+async def log(rest, _receive, send):
+    for _ in range(int(rest[0])):
+        logging.getLogger("shop").warning("%s", "x" * 900)
+    await answer(send, b"logged")
+PATHS["log"] = log
+"""
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    path = site.root / "disk"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", str(path)], check=False).returncode:
+        pytest.skip("this machine does not let us mount")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.fixture
+def daemon(site: Site, small_disk: Path) -> Iterator[Place]:
+    """A daemon that logs to the small disk; where it listens."""
+    site.write("main.py", (site.app / "main.py").read_text() + _TALKATIVE)
+    logs = ["--stdout", str(small_disk / "out"), "--stderr", str(small_disk / "err")]
+    command = ["start", "--daemon", "--json", "--title", site.title, "--app", "main:app", "--workers", "2", "--port", "0", *logs]
+    result = site.run(*command)
+    assert result.returncode == 0, result.stderr
+    address = result.stdout.partition("http://")[2].partition('"')[0]
+    host, _, port = address.partition(":")
+    yield host, int(port)
+    assert site.run("stop", "--title", site.title).returncode == 0
+    assert not proc.holders_of(site.root, site.marker)
+
+
+@needs_root
+def test_a_log_on_a_full_disk_stops_nobody_and_goes_on_when_there_is_room(site: Site, small_disk: Path, daemon: Place) -> None:
+    filler = small_disk / "filler"
+    with open(filler, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with Load(daemon, rate=100) as load:
+        load.wait_answered(20)
+        for _ in range(4):
+            assert get(daemon, "/log/100").text == "logged"
+        assert site.run("reload", "--title", site.title).returncode == 0
+        load.wait_answered(20)
+    load.assert_none_lost()
+    filler.unlink()
+    while "log lines were dropped" not in (small_disk / "err").read_text(errors="replace"):
+        assert get(daemon, "/log/1").text == "logged"
+    assert os.statvfs(small_disk).f_bfree > 0
+
+
+@needs_root
+def test_a_log_that_was_rotated_away_by_rename_grows_no_more_after_usr1(site: Site, small_disk: Path, daemon: Place) -> None:
+    (small_disk / "err").rename(small_disk / "err.1")
+    get(daemon, "/log/1")
+    assert not (small_disk / "err").exists()
+    master = int((site.home / "run" / site.title / "lock").read_text().partition('"pid":')[2].partition(",")[0])
+    os.kill(master, signal.SIGUSR1)
+    while not (small_disk / "err").exists() or "shop: xxx" not in (small_disk / "err").read_text():
+        assert get(daemon, "/log/1").text == "logged"
+    size = (small_disk / "err.1").stat().st_size
+    # Each of the two workers has said something to the new file, so both let go of the old one.
+    while len({line.partition("[worker ")[2][:1] for line in (small_disk / "err").read_text().splitlines() if "shop: xxx" in line}) < 2:
+        get(daemon, "/log/1")
+    assert (small_disk / "err.1").stat().st_size - size < 4096
+
+
+@needs_root
+def test_logs_that_cannot_be_opened_anew_go_on_in_the_old_files(site: Site, small_disk: Path, daemon: Place) -> None:
+    log = small_disk / "err"
+    log.rename(small_disk / "err.1")
+    log.mkdir()
+    master = int((site.home / "run" / site.title / "lock").read_text().partition('"pid":')[2].partition(",")[0])
+    os.kill(master, signal.SIGUSR1)
+    before = (small_disk / "err.1").read_text().count("shop: xxx")
+    assert site.run("status", "--title", site.title).returncode == 0
+    get(daemon, "/log/1")
+    while (small_disk / "err.1").read_text().count("shop: xxx") == before:
+        get(daemon, "/log/1")
+    assert site.run("status", "--title", site.title).returncode == 0
+
+
+def test_a_run_directory_deleted_twice_is_made_again_and_the_stop_leaves_nothing(site: Site, start: Start) -> None:
+    cluster = start()
+    for _ in range(2):
+        cluster.output.mark()
+        shutil.rmtree(site.home / "run")
+        cluster.expect("was removed; it is made again")
+        assert cluster.cli("reload").returncode == 0
+    result = cluster.cli("stop")
+    assert result.returncode == 0, result.stderr
+    assert cluster.wait() == 0
+    assert not site.sockets()
+
+
+def test_a_control_socket_that_was_deleted_does_not_keep_anybody_from_stopping_it(site: Site, start: Start) -> None:
+    cluster = start()
+    (socket,) = site.sockets()
+    socket.unlink()
+    wait_heard(cluster)
+    result = cluster.cli("stop")
+    assert result.returncode in {0, 1}, result.stderr
+    assert cluster.wait() == 0
+    assert "Traceback" not in result.stderr
+
+
+def test_a_link_planted_in_place_of_the_deleted_run_directory_is_not_followed(site: Site, start: Start) -> None:
+    cluster = start()
+    elsewhere = site.root / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (elsewhere / "precious").write_text("data")
+    run = site.home / "run" / cluster.title
+    shutil.rmtree(run)
+    run.symlink_to(elsewhere)
+    cluster.expect("WARNING.*" + str(run))
+    assert cluster.get().text == "hello"
+    assert [path.name for path in elsewhere.iterdir()] == ["precious"]
+    run.unlink()
+    cluster.output.mark()
+    cluster.expect("was removed; it is made again")
+    assert cluster.status()["pid"] == cluster.pid

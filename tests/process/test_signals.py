@@ -1,0 +1,88 @@
+"""Signals to the master in numbers and at bad moments: it ends where it was told to, and loses nobody on the way."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+from tests.process.barrier import wait_heard
+from tests.process.harness import Start
+from tests.process.load import Load
+from tests.process.site import Site
+
+_MIXED = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)
+
+
+def test_a_thousand_mixed_signals_under_load_end_in_the_right_state(start: Start) -> None:
+    cluster = start()
+    order = random.Random(47)
+    with Load(cluster.place, rate=100) as load:
+        load.wait_answered(20)
+        for _ in range(1000):
+            cluster.signal(order.choice(_MIXED))
+        wait_heard(cluster)
+        # What the storm asked for is done before this is: 1 to a handful of workers, and one reload more.
+        assert cluster.cli("reload").returncode == 0
+        assert cluster.cli("scale", "3").returncode == 0
+        load.wait_answered(20)
+    load.assert_none_lost()
+    assert sorted(cluster.workers()) == [1, 2, 3]
+    status = cluster.status()
+    assert (status["state"], status["degraded"], status["workers"]) == ("ready", False, 3)
+    assert len({process["generation"] for process in status["processes"] if process["active"]}) == 1
+    assert "Traceback" not in cluster.output.text
+    assert cluster.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2], ids=lambda number: number.name)
+def test_a_signal_while_it_starts_is_no_end_of_it(site: Site, start: Start, number: signal.Signals) -> None:
+    gate = site.gate("gate")
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nfrom report import hold\nhold('gate')\n")
+    cluster = start(ready=False)
+    cluster.expect("@import")
+    cluster.signal(number)
+    wait_heard(cluster)
+    gate.open()
+    cluster.wait_ready()
+    assert cluster.get().text == "hello"
+    wanted = {signal.SIGTTIN: 3, signal.SIGTTOU: 1}.get(number, 2)
+    # Asked for anew, so that what was asked for before is done.
+    assert cluster.cli("kick", "1").returncode == 0
+    assert len(cluster.workers()) == wanted
+
+
+def test_signals_while_it_stops_do_not_bring_it_back(site: Site, start: Start) -> None:
+    gate = site.gate("gate")
+    cluster = start()
+    with cluster.connect() as connection:
+        connection.send("/hold/gate")
+        cluster.expect("@holding")
+        cluster.begin_stop()
+        for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGUSR1, signal.SIGUSR2):
+            cluster.signal(number)
+        wait_heard(cluster)
+        gate.open()
+        assert connection.receive().text == "held"
+    assert cluster.wait() == 0
+    assert "Traceback" not in cluster.output.text
+    assert not cluster.output.found("generation 2 serves", everywhere=True)
+
+
+def test_a_report_names_every_process_and_the_state(start: Start) -> None:
+    cluster = start()
+    cluster.expect_ready(count=2)
+    cluster.signal(signal.SIGUSR2)
+    cluster.expect(r"INFO .*\bready, generation 1, 2 slots")
+    for pid, name in cluster.tree().items():
+        cluster.expect(rf"  {name.removesuffix(' gen 1')} gen=1 pid={pid}: ready")
+
+
+def test_usr1_in_the_foreground_is_harmless(start: Start) -> None:
+    cluster = start()
+    for _ in range(50):
+        cluster.signal(signal.SIGUSR1)
+    wait_heard(cluster)
+    assert cluster.get().text == "hello"
+    assert cluster.output.found("log files reopened", everywhere=True)

@@ -77,8 +77,7 @@ def test_a_worker_the_kernel_kills_for_its_memory_is_replaced(site: Site, group:
     cluster.output.mark()
     with cluster.connect() as connection:
         connection.send("/grow/600")
-        died = cluster.expect(r"worker \d gen=1 pid=\d+ died .*SIGKILL")[0].string
-    assert "memory" in died
+        cluster.expect(r"worker \d gen=1 pid=\d+ died .*SIGKILL")
     cluster.expect_ready()
     assert cluster.get().text == "hello"
 

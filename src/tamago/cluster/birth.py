@@ -137,7 +137,8 @@ def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None
     """Tell the master why this process cannot boot; the text of the user's traceback goes with it."""
     if isinstance(error, TamagoError):
         detail = error.detail or (user_traceback(error.__cause__) if error.__cause__ else "")
-        failed = Failed(problem=error.problem, hint=error.hint, detail=detail[-_LONGEST_DETAIL:])
+        who = "" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)}: "
+        failed = Failed(problem=who + error.problem, hint=error.hint, detail=detail[-_LONGEST_DETAIL:])
     else:
         summary = traceback.format_exception_only(error)[-1].strip()
         what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"

@@ -85,8 +85,9 @@ def test_descriptors_do_not_grow_with_deaths_and_reloads(start: Start) -> None:
 def test_what_a_subprocess_of_a_worker_inherits_is_no_socket_of_ours(site: Site, start: Start) -> None:
     site.use("kin")
     cluster = start(workers=1)
-    child = cluster.get("/child").json()
-    assert set(proc.descriptors_of(child)) == {0, 1, 2}
+    held = proc.descriptors_of(cluster.get("/child").json())
+    # It may be loading its libraries just now: what counts is what it was given.
+    assert not [link for link in held.values() if link.startswith(("socket:", "anon_inode:", "/memfd:"))], held
 
 
 def test_no_process_is_told_what_is_for_the_master_alone(start: Start) -> None:

@@ -258,6 +258,7 @@ def test_one_worker_of_several_that_fails_ends_the_start(site: Site) -> None:
     site.write("main.py", _LIFESPAN.format(startup=startup))
     failed = fail(site, workers=4)
     assert failed.code == 1
+    assert "worker 3" in failed.problem
     assert "lifespan" in failed.problem
     assert failed.stderr.count("slot 3 is cursed") == 1
 

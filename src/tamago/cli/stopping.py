@@ -67,14 +67,17 @@ def _ask(base: Path, running: Running, rundir: RunDir, *, timeout: float | None,
             say(f"{running.title}: {text}")
 
     killed = 0
-    try:
-        with ControlClient(base, running.title) as client, suppress(MasterGoneError):
-            killed = killed_count(client.call("stop", {"timeout": timeout, "now": now}, on_event=show))
-    except MasterSilentError:
-        return None
-    except MasterGoneError:
-        return _terminate(running, rundir, LEAVE_SECONDS if timeout is None else timeout)
-    return killed if rundir.wait_released(RELEASE_SECONDS) else None
+    with ProcessHandle(running.owner.pid, running.owner.start_time) as master:
+        try:
+            with ControlClient(base, running.title) as client, suppress(MasterGoneError):
+                killed = killed_count(client.call("stop", {"timeout": timeout, "now": now}, on_event=show))
+        except MasterSilentError:
+            return None
+        except MasterGoneError:
+            return _terminate(running, rundir, LEAVE_SECONDS if timeout is None else timeout)
+        # It lets go of the lock a moment before it is gone itself.
+        gone = rundir.wait_released(RELEASE_SECONDS) and (master.wait(RELEASE_SECONDS) or not master.found)
+    return killed if gone else None
 
 
 def _terminate(running: Running, rundir: RunDir, seconds: float) -> int | None:

@@ -308,9 +308,10 @@ class Cluster:
 
     def _report(self, level: str, text: str, failure: events.Failure | None) -> None:
         if failure is not None and failure.detail:
-            _log.log(_LEVELS[level], "%s\n%s", text, failure.detail.rstrip())
-        else:
-            _log.log(_LEVELS[level], "%s", text)
+            text = f"{text}\n{failure.detail.rstrip()}"
+        elif failure is not None and failure.hint:
+            text = f"{text} ({failure.hint})"
+        _log.log(_LEVELS[level], "%s", text)
 
     def _entered(self, state: ClusterState) -> None:
         if state is ClusterState.READY and not self.ready.is_ready:

@@ -26,6 +26,11 @@ class Stopping:
         """Until then the cluster serves on (`--drain-delay`)."""
 
     @property
+    def is_now(self) -> bool:
+        """Whether nobody is given time to finish any more."""
+        return self._now
+
+    @property
     def has_begun(self) -> bool:
         """Whether processes are being ended, not only announced to be."""
         stopping = self._roster.state is ClusterState.STOPPING

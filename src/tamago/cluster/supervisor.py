@@ -38,6 +38,7 @@ from tamago.cluster.events import (
     ScaleRequested,
     StartRequested,
     StopRequested,
+    Terminate,
     TimePassed,
 )
 from tamago.cluster.policy import CHANNEL_GRACE, DUMP_GRACE, FAILED_GRACE, FORK_PATIENCE, Policy, RestartBudget, restart_pause
@@ -173,11 +174,19 @@ class Supervisor:
         process.pid = pid
         process.step(ProcessStep.FORKED)
         if process.state is P.KILLING:
-            self._roster.kill(process)
+            self._call_back(process)
             return
         process.deadline = self._roster.now + self._roster.policy.boot_timeout
         if process.booted_early:
             self._booted(process)
+
+    def _call_back(self, process: Process) -> None:
+        """End a process that was not wanted any more before its pid was known. By now it may even serve."""
+        if self._stopping.is_now:
+            self._roster.kill(process)
+        else:
+            self._roster.out.append(Terminate(process=process.peer))
+            process.deadline = self._roster.now + self._roster.policy.stop_timeout
 
     def _fork_failed(self, process: Process, event: ForkFailed) -> None:
         process.step(ProcessStep.FORK_FAILED)

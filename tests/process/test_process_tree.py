@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -154,6 +155,18 @@ def test_multiprocessing_works_in_a_worker(site: Site, start: Start, mode: tuple
     assert cluster.get("/who").json()["pid"] == cluster.pid_of("worker 1")
 
 
+@_MODES
+def test_a_forked_process_ends_by_sigterm_and_the_worker_does_not_take_it_for_its_own(
+    site: Site, start: Start, mode: tuple[str, ...]
+) -> None:
+    site.use("kin")
+    cluster = start(*mode, workers=1)
+    worker = cluster.pid_of("worker 1")
+    for _ in range(5):
+        assert cluster.get("/terminated").json() == -signal.SIGTERM
+        assert cluster.get("/who").json()["pid"] == worker
+
+
 def test_a_process_pool_works_in_a_worker(site: Site, start: Start) -> None:
     site.write("sums.py", "def double(number):\n    return 2 * number\n")
     handler = """
@@ -249,7 +262,9 @@ def test_sigterm_to_every_process_at_once_still_answers_what_is_in_flight(site: 
         connection.send("/hold/gate")
         cluster.expect("@holding")
         for pid in (cluster.pid, *cluster.tree()):
-            os.kill(pid, signal.SIGTERM)
+            # The master may have seen to some of them before we come to them.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         cluster.expect("stopping")
         gate.open()
         assert connection.receive().text == "held"

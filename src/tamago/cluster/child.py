@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -63,6 +64,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _keep_signals_from_forks()
         self._dump_tasks_too()
         self._beat()
         self._transport = ChannelTransport(
@@ -209,6 +211,28 @@ class Child:
         self._beats += 1
         self._row.beat(time.monotonic_ns())
         self._loop.call_later(HEARTBEAT, self._beat)
+
+
+def _keep_signals_from_forks() -> None:
+    """Let SIGTERM end what the application forks (multiprocessing).
+
+    With our handler it would live on, and tell our event loop through the socket both share that it is we who must leave. Until the fork
+    has let go of the handler the signal waits.
+    """
+    held = threading.local()
+
+    def before() -> None:
+        held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+    def in_child() -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def _log_tasks() -> None:

@@ -114,6 +114,16 @@ def pool(method: str) -> int:
         return sum(workers.map(double, range(10)))
 
 
+def terminated() -> int:
+    """Fork a process the way multiprocessing does, tell it to end, and return how it did."""
+    process = multiprocessing.get_context("fork").Process(target=signal.pause)
+    process.start()
+    process.terminate()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
 PATHS: dict[str, Callable[[], object]] = {
     "child": child,
     "stubborn": stubborn,
@@ -125,6 +135,7 @@ PATHS: dict[str, Callable[[], object]] = {
     "block": block,
     "spawnpool": lambda: pool("spawn"),
     "forkpool": lambda: pool("fork"),
+    "terminated": terminated,
     "random": random.random,
     "frozen": lambda: {"frozen": gc.get_freeze_count(), "enabled": gc.isenabled()},
     "who": lambda: {"pid": os.getpid(), "slot": tamago.me.slot},

@@ -16,7 +16,10 @@ _after: list[Callable[[], object]] = []
 
 
 def before_fork(callback: _Callback) -> _Callback:
-    """Call this in the nest before each fork, last registered first. Usable as a decorator."""
+    """Call this in the nest before it forks, last registered first. Usable as a decorator.
+
+    Processes that are asked for together are forked together, after one call.
+    """
     _before.append(callback)
     return callback
 

@@ -202,7 +202,7 @@ class Target(Protocol):
     def agent(self, context: AgentContext) -> AgentRuntime: ...
 
     def before_fork(self) -> None:
-        """Called in the nest before each fork (hosted apps: `tamago.hooks.before_fork` callbacks)."""
+        """Called in the nest before it forks one or several processes (hosted apps: `tamago.hooks.before_fork` callbacks)."""
 
     def after_fork(self) -> None:
         """Called in each child first thing after the fork."""

@@ -97,7 +97,9 @@ def test_fork_hooks_run_in_the_nest_before_and_in_the_child_after_each_fork(site
     cluster = start()
     nest, workers = cluster.pid_of("nest"), cluster.workers()
     before = cluster.output.found(r"^@before role=nest .*pid=(\d+) who=(\d)")
-    assert [match[2] for match in before] == ["2", "1"] * 3, "an agent and two workers, last registered first"
+    whos = [match[2] for match in before]
+    # Once for the agent, and once or twice for the workers: what is asked for together is forked together.
+    assert whos in (["2", "1"] * 2, ["2", "1"] * 3), "last registered first"
     assert {int(match[1]) for match in before} == {nest}
     for slot, pid in workers.items():
         after = cluster.output.found(rf"^@after role=worker slot={slot} .*pid={pid} who=(\d)")

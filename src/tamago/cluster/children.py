@@ -25,7 +25,7 @@ _SIGNALS: Final = {
     15: "SIGTERM",
 }
 _HINTS: Final = {
-    9: "somebody killed it, or the kernel did because memory ran out (see `dmesg`)",
+    9: "not sent by tamago: an operator, or the kernel because memory ran out (possible OOM, see `dmesg`)",
     11: "a native extension crashed; `ulimit -c unlimited` keeps a core file",
 }
 

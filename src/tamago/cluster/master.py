@@ -331,6 +331,8 @@ class Cluster:
         self.monitor.use(self.settings)
 
     def _publish(self) -> None:
+        if self.state is ClusterState.STARTING:
+            return  # told once, when all are there, instead of once for each to each
         active = [peer for peer, process in self.supervisor.processes.items() if process.is_serving]
         if active != self._active:
             self._active = active

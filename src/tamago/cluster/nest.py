@@ -13,6 +13,8 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from tamago.cluster import linux
@@ -29,6 +31,23 @@ _UNDERTAKER_SLACK = 1.0
 _KIN_GRACE = 1.0
 
 
+# Orders carried out together: half the forks, as they share the process in the middle. Not all, so that the first begin meanwhile.
+MOST_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A process to be forked, and the descriptors it is to have."""
+
+    boot: Boot
+    descriptors: tuple[int, ...]
+
+    def close(self) -> None:
+        """Close our copies of the descriptors."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
 class Nest:
     """Forks on command. `target` is None in a nest that only watches."""
 
@@ -41,14 +60,24 @@ class Nest:
     def run(self) -> None:
         """Obey until the master is gone, then see the others out."""
         while received := self._channel.receive():
-            self._obey(received)
+            orders: list[Order] = []
+            while isinstance(received.message, Fork) and self._target is not None:
+                orders.append(Order(received.message.boot, received.descriptors))
+                if len(orders) == MOST_AT_ONCE or not select.select([self._channel], [], [], 0)[0]:
+                    break
+                following = self._channel.receive()
+                if following is None:
+                    self._see_out()  # the processes just ordered concern nobody any more
+                    return
+                received = following
+            if orders and self._target is not None:
+                self._fork(orders, self._target)
+            if not orders or not isinstance(received.message, Fork):
+                self._obey(received)
         self._see_out()
 
     def _obey(self, received: Received) -> None:
         match received.message:
-            case Fork(boot=boot) if self._target is not None:
-                self._forget_the_dead()
-                self._fork(boot, received.descriptors, self._target)
             case Watch(pid=pid):
                 self._forget_the_dead()
                 self._pidfds[pid] = received.descriptors[0]
@@ -60,69 +89,79 @@ class Nest:
 
     # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fork(self, boot: Boot, descriptors: tuple[int, ...], target: Target) -> None:
-        pid, error, go = 0, "", -1
+    def _fork(self, orders: list[Order], target: Target) -> None:
+        self._forget_the_dead()
+        answers: list[str] = []
+        go = -1
         # A signal that comes while the child still has our handlers and not its own waits until it has.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             target.before_fork()
-            pid, go = self._fork_twice(boot, descriptors, target)
-            if hasattr(os, "pidfd_open"):
-                self._pidfds[pid] = os.pidfd_open(pid)
+            answers, go = self._fork_twice(orders, target)
         except Exception as failure:  # noqa: BLE001 - a before_fork hook may raise anything; the master is told
-            error = str(failure) or repr(failure)
+            answers = [f"!{str(failure) or repr(failure)}"] * len(orders)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            for descriptor in descriptors:
-                os.close(descriptor)
-        self._channel.send(Forked(peer=boot.peer, pid=pid, error=error))
+            for order in orders:
+                order.close()
+        born = 0
+        for order, answer in zip(orders, answers, strict=True):
+            pid = int(answer) if answer.isdigit() else 0
+            if pid:
+                born += 1
+                self._watch(pid)
+            self._channel.send(Forked(peer=order.boot.peer, pid=pid, error="" if pid else answer.removeprefix("!")))
         if go >= 0:
-            # Only now: whoever reads it knows that its parent is the master and that the master knows its pid.
-            os.write(go, b"!")
+            # Only now: whoever reads a byte of it knows that its parent is the master and that the master knows its pid.
+            os.write(go, b"!" * born)
             os.close(go)
 
-    def _fork_twice(self, boot: Boot, descriptors: tuple[int, ...], target: Target) -> tuple[int, int]:
-        """Fork a process whose parent is the master. Return its pid and the descriptor that lets it go on."""
+    def _watch(self, pid: int) -> None:
+        if hasattr(os, "pidfd_open"):
+            with suppress(ProcessLookupError):  # killed before it began, and reaped
+                self._pidfds[pid] = os.pidfd_open(pid)
+
+    def _fork_twice(self, orders: list[Order], target: Target) -> tuple[list[str], int]:
+        """Fork processes whose parent is the master. Return an answer for each, its pid or "!why not", and what lets them go on."""
         go_read, go_write = os.pipe()
-        pid_read, pid_write = os.pipe()
+        pids_read, pids_write = os.pipe()
         middle = os.fork()
         if middle == 0:
             os.close(go_write)
-            os.close(pid_read)
-            self._middle(boot, descriptors, target, go_read, pid_write)
+            os.close(pids_read)
+            self._middle(orders, target, go_read, pids_write)
         os.close(go_read)
-        os.close(pid_write)
-        answer = b""
-        while chunk := os.read(pid_read, 64):
-            answer += chunk
-        os.close(pid_read)
-        # When the middle process is reaped, its child has already been given to the subreaper.
+        os.close(pids_write)
+        with open(pids_read, encoding="utf-8") as lines:
+            answers = lines.read().splitlines()
+        # When the middle process is reaped, its children have already been given to the subreaper.
         os.waitpid(middle, 0)
-        if not answer.isdigit():
-            os.close(go_write)
-            raise OSError(answer.decode() or "the kernel refused to fork")
-        return int(answer), go_write
+        return answers + ["!the kernel refused to fork"] * (len(orders) - len(answers)), go_write
 
-    def _middle(self, boot: Boot, descriptors: tuple[int, ...], target: Target, go_read: int, pid_write: int) -> NoReturn:
-        try:
-            child = os.fork()
-        except OSError as error:
-            os.write(pid_write, str(error).encode())
-            os._exit(1)
-        if child:
-            os.write(pid_write, str(child).encode())
-            os._exit(0)
-        os.close(pid_write)
-        self._child(boot, descriptors, target, go_read)
+    def _middle(self, orders: list[Order], target: Target, go_read: int, pids_write: int) -> NoReturn:
+        for order in orders:
+            try:
+                child = os.fork()
+            except OSError as error:
+                os.write(pids_write, f"!{error}\n".encode())
+                continue
+            if child == 0:
+                os.close(pids_write)
+                for other in orders:
+                    if other is not order:
+                        other.close()
+                self._child(order, target, go_read)
+            os.write(pids_write, f"{child}\n".encode())
+        os._exit(0)
 
-    def _child(self, boot: Boot, descriptors: tuple[int, ...], target: Target, go_read: int) -> NoReturn:
+    def _child(self, order: Order, target: Target, go_read: int) -> NoReturn:
         self._channel.close()
         for pidfd in self._pidfds.values():
             os.close(pidfd)
         if os.read(go_read, 1) != b"!":
             os._exit(1)  # the nest died: the master knows nothing of us
         os.close(go_read)
-        run_forked(boot, descriptors, target)
+        run_forked(order.boot, order.descriptors, target)
 
     # ── when the master is dead ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -279,6 +279,12 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _seed_numpy() -> None:
+    """Give numpy's global generator a seed of our own; Python's `random` does so by itself after a fork."""
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()
+
+
 def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoReturn:
     """Continue as a child just forked from the nest. Signals are blocked; the channel is the first descriptor."""
     code = 1
@@ -286,6 +292,7 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoRe
         reset_signals()
         enter(boot)
         linux.die_with_parent(boot.master_pid)
+        _seed_numpy()
         target.after_fork()
         channel = BlockingChannel(socket.socket(fileno=descriptors[0]), peer=boot.peer)
         live(boot, channel, descriptors[1:], target)

@@ -10,6 +10,7 @@ from typing import Protocol
 from tamago.cluster.events import ProcessHung, RecycleDue
 from tamago.cluster.settings import Settings
 
+# Seconds between two looks, and between two heartbeats of a process.
 INTERVAL = 1.0
 _SECOND = 1_000_000_000
 _MIB = 1024 * 1024
@@ -82,8 +83,8 @@ class Monitor:
     def _notice_gap(self, now: int) -> None:
         # If we did not run ourselves (the machine slept, we were stopped, the whole group was frozen), nobody else is to blame for not
         # having run either: that time does not count.
-        gap = now - self._last - int(INTERVAL * _SECOND)
-        if self._last and gap > INTERVAL * _SECOND / 2:
+        gap = now - self._last
+        if self._last and gap > 1.5 * INTERVAL * _SECOND:
             self._standstills.append((now, gap))
         self._last = now
 
@@ -95,7 +96,8 @@ class Monitor:
         timeout = self._settings.hang_timeout * _SECOND
         if not timeout:
             return None
-        silent = self._lived(max(row.heartbeat, limits.since), now)
+        # A loop that beats once an interval may be blocked only since the beat that did not come.
+        silent = self._lived(max(row.heartbeat, limits.since), now) - int(INTERVAL * _SECOND)
         if silent > timeout:
             return ProcessHung(process=row.peer, seconds=silent / _SECOND)
         if row.busy_since and (busy := self._lived(row.busy_since, now)) > timeout:

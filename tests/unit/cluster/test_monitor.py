@@ -37,8 +37,8 @@ def run(monitor: Monitor, row: Row, seconds: range) -> list[object]:
 
 def test_a_silent_process_hangs_once_the_timeout_is_over() -> None:
     monitor = watched(hang_timeout=5)
-    assert run(monitor, Row(heartbeat=100 * S), range(101, 106)) == []
-    (event,) = run(monitor, Row(heartbeat=100 * S), range(106, 107))
+    assert run(monitor, Row(heartbeat=100 * S), range(101, 107)) == []
+    (event,) = run(monitor, Row(heartbeat=100 * S), range(107, 108))
     assert isinstance(event, ProcessHung)
     assert event.seconds == pytest.approx(6)
 
@@ -57,6 +57,12 @@ def test_a_thread_pool_that_is_busy_for_too_long_hangs_although_the_loop_beats()
     (event,) = monitor.check([row], 106 * S)
     assert isinstance(event, ProcessHung)
     assert event.what == "thread pool"
+
+
+def test_a_timeout_as_short_as_a_heartbeat_finds_nobody_who_beats() -> None:
+    monitor = watched(hang_timeout=1)
+    for tenths in range(1010, 2000, 10):
+        assert monitor.check([Row(heartbeat=(tenths - 10) * S // 10 - S // 20)], tenths * S // 10) == []
 
 
 @pytest.mark.parametrize("standstill", [2, 20, 3600])

@@ -13,25 +13,29 @@ from tamago import Cluster
 from tamago.cluster import events
 from tamago.cluster.settings import Settings
 
+def say(*parts):
+    # One write: the cluster's processes write to the same pipe.
+    os.write(1, (" ".join(map(str, parts)) + "\\n").encode())
+
 async def main():
     cluster = Cluster(Settings(app="main:app", directory=os.getcwd(), workers=2, port=0, title=sys.argv[1]))
-    cluster.ready(lambda: print("callback: ready", flush=True))
+    cluster.ready(lambda: say("callback: ready"))
     seen = []
     for kind in (events.ProcessForked, events.ProcessBooted, events.ProcessExited):
         cluster.on(kind, lambda event: seen.append(type(event).__name__))
     await cluster.start()
     await cluster.ready()
-    print("started on", *cluster.addresses, flush=True)
+    say("started on", *cluster.addresses)
     # Its own children are its own business.
     own = await asyncio.create_subprocess_exec("sh", "-c", "exit 7")
-    print("own child:", await own.wait(), flush=True)
-    print("reload:", await cluster.reload(), flush=True)
-    print("scale:", await cluster.scale(3), flush=True)
+    say("own child:", await own.wait())
+    say("reload:", await cluster.reload())
+    say("scale:", await cluster.scale(3))
     own = await asyncio.create_subprocess_exec("sh", "-c", "exit 8")
     ended = await cluster.stop()
-    print("own child:", await own.wait(), flush=True)
-    print("stopped with", ended.code, flush=True)
-    print("events:", sorted(set(seen)), seen.count("ProcessForked"), flush=True)
+    say("own child:", await own.wait())
+    say("stopped with", ended.code)
+    say("events:", sorted(set(seen)), seen.count("ProcessForked"))
 
 asyncio.run(main())
 """
@@ -42,14 +46,18 @@ from tamago import Cluster
 from tamago.cluster.settings import Settings
 from tamago.errors import TamagoError
 
+def say(*parts):
+    # One write: the cluster's processes write to the same pipe.
+    os.write(1, (" ".join(map(str, parts)) + "\\n").encode())
+
 async def main():
     cluster = Cluster(Settings(app="main:app", directory=os.getcwd(), workers=2, port=0, title=sys.argv[1]))
-    cluster.ready(lambda error: print("callback:", type(error).__name__, flush=True))
+    cluster.ready(lambda error: say("callback:", type(error).__name__))
     try:
         await cluster.start()
     except TamagoError as error:
-        print("failed:", error.problem, flush=True)
-        print("detail:", "Traceback" in error.detail, flush=True)
+        say("failed:", error.problem)
+        say("detail:", "Traceback" in error.detail)
 
 asyncio.run(main())
 """

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -90,6 +91,7 @@ class Master:
         add(signal.SIGUSR1, self._reopen)
         add(signal.SIGUSR2, self._dump)
         self._loop.add_signal_handler(signal.SIGCHLD, self._cluster.reap)
+        _make_room_for_a_storm()
         # The command line blocked them before it became us: one that came in between is delivered now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
@@ -207,6 +209,14 @@ class Master:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _make_room_for_a_storm() -> None:
+    """Let as many signals wait as the kernel allows, and have no traceback written for each one too many: a storm is coalesced anyway."""
+    fd = signal.set_wakeup_fd(-1)
+    with socket.socket(fileno=os.dup(fd)) as wakeup:
+        wakeup.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+    signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
 def main() -> None:

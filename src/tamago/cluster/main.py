@@ -137,7 +137,7 @@ class Master:
 
     def _counted(self) -> str:
         seats = self._cluster.supervisor.seats
-        up = sum(1 for seat in seats if seat.current is not None and seat.current.is_serving)
+        up = sum(seat.is_served for seat in seats)
         return f"{up} of {len(seats)} processes are up"
 
     def _announce(self) -> None:

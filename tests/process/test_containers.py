@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,13 @@ def test_only_root_can_give_processes_away(site: Site) -> None:
     result = site.run("start", "--app", "main:app", "--port", "0", "--user", "nobody")
     assert result.returncode == 2
     assert "only root" in result.stderr
+
+
+@pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
+def test_everybody_may_open_as_many_files_as_the_hard_limit_allows(start: Start, mode: tuple[str, ...]) -> None:
+    cluster = start(*mode, workers=1, prefix=("sh", "-c", 'ulimit -Sn 512 && ulimit -Hn 1024 && exec "$@"', "sh"))
+    for pid, title in {cluster.pid: "master", **cluster.tree()}.items():
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (1024, 1024), title
 
 
 def test_umask_is_everybodys(start: Start) -> None:

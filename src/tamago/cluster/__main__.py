@@ -2,9 +2,13 @@
 
 import sys
 
+from tamago.cluster.interpreter import EarlyNest
+
+early_nest = EarlyNest() if sys.platform == "linux" else None
+
 # asyncio loads ssl if it finds it: 5 MiB of a process that never speaks TLS. The others, who may, are started afresh.
 sys.modules["ssl"] = None  # type: ignore[assignment]
 
 from tamago.cluster.main import main  # noqa: E402
 
-main()
+main(early_nest)

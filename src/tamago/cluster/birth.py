@@ -57,6 +57,8 @@ def enter(boot: Boot) -> None:
     # Out of the terminal's process group, so that its Ctrl-C reaches the master only, and the head of a group with our descendants.
     with suppress(PermissionError):  # started as the head of a session already
         os.setsid()
+    if boot.umask is not None:
+        os.umask(boot.umask)
     role = Role(boot.role)
     name = f"worker {boot.slot}" if role is Role.WORKER else role.value
     setproctitle(f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import NoReturn, cast
 
@@ -248,10 +248,9 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def preload_for_children() -> None:
+def preload_for_children(modules: Iterable[str]) -> None:
     """Import in the nest what every child needs right after the fork, so that it is there once and not once in each."""
-    anyio = ("anyio._backends._asyncio",) if "anyio" in sys.modules else ()
-    for module in ("uvloop", "concurrent.futures.thread", *anyio):
+    for module in ("uvloop", "concurrent.futures.thread", *modules):
         with suppress(ImportError):
             importlib.import_module(module)
 

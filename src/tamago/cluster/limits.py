@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 
 from tamago.errors import TamagoError
 
@@ -38,3 +39,9 @@ def raise_file_limit(workers: int) -> None:
         except (ValueError, OSError):
             if soft < needed:
                 raise TooFewDescriptorsError(workers, needed, soft) from None
+
+
+def hand_on(pid: int) -> None:
+    """Give a process that was started before the limit was raised the one that we have now."""
+    if sys.platform == "linux":
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -10,14 +10,13 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
 
+from tamago.cluster.interpreter import MARKER
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 # Dumps all Python stacks. A real-time signal, because applications use SIGUSR1 and SIGUSR2 for themselves.
 DUMP_SIGNAL = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
-
-MARKER = "TAMAGO_RUN"
-"""In the environment of all children of a cluster and of theirs; its value is the cluster's alone."""
 
 
 def _prctl(option: int, value: int) -> bool:

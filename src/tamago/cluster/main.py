@@ -13,11 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from typing import NoReturn
 
 from setproctitle import setproctitle
 
 from tamago import log
 from tamago.cluster import events
+from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
 from tamago.cluster.master import Cluster, StartFailedError
@@ -35,7 +37,7 @@ _log = logging.getLogger("tamago")
 class Master:
     """One cluster, its launcher, its service manager and its signals."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, early_nest: EarlyNest | None) -> None:
         self._launch = launch
         self._report = LaunchReport(launch.report_fd)
         self._notifier = Notifier.from_environment(os.environ)
@@ -43,6 +45,7 @@ class Master:
         self._settings = self._read()
         self._cluster = Cluster(self._settings, reread=self._read, owns_process=True)
         self._cluster.stdout, self._cluster.stderr = launch.stdout, launch.stderr
+        self._cluster.early_nest = early_nest
         self._cluster.began = launch.began or self._cluster.began
 
     def _read(self) -> Settings:
@@ -219,11 +222,19 @@ def _make_room_for_a_storm() -> None:
     signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
-def main() -> None:
+def main(early_nest: EarlyNest | None) -> None:
     """Run the master with the request behind the descriptor `--launch-fd` names."""
+    try:
+        _run(early_nest)
+    finally:
+        if early_nest is not None:
+            early_nest.dismiss()
+
+
+def _run(early_nest: EarlyNest | None) -> NoReturn:
     launch = read_launch(int(sys.argv[sys.argv.index("--launch-fd") + 1]))
     try:
-        master = Master(launch)
+        master = Master(launch, early_nest)
     except TamagoError as error:
         report = LaunchReport(launch.report_fd)
         if report.fileno() >= 0:

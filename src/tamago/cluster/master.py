@@ -22,6 +22,7 @@ from tamago.cluster.callbacks import Callbacks, Happening
 from tamago.cluster.control import ControlServer
 from tamago.cluster.control_protocol import ControlError
 from tamago.cluster.empty_slots import EmptySlots
+from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.limits import raise_file_limit
 from tamago.cluster.monitor import INTERVAL, Monitor
 from tamago.cluster.opening import complete, open_cluster, policy_of
@@ -77,6 +78,7 @@ class Cluster:
         """Call it with a callback, or await it: every worker serves. It fails with the error that ended the start."""
         self.listeners: list[Listener] = []
         self.stdout = self.stderr = ""
+        self.early_nest: EarlyNest | None = None
         self._callbacks = Callbacks()
         self._queue: deque[events.Event] = deque()
         self._busy = False
@@ -128,7 +130,14 @@ class Cluster:
         self._trace.note("launched", now=self.began, wall=wall - (now - self.began))
         self._trace.note("started", now=self.made, wall=wall - (now - self.made))
         self._trace.note("bound", now=now, wall=wall, addresses=self.addresses)
-        self.shell = Shell(self._loop, opened.outfit, emit=self.emit, trace=self._trace, owns_process=self._owns_process)
+        self.shell = Shell(
+            self._loop,
+            opened.outfit,
+            emit=self.emit,
+            trace=self._trace,
+            owns_process=self._owns_process,
+            early_nest=self.early_nest,
+        )
         self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
         self.monitor = Monitor(self.settings, random=random.random)
         self.control = ControlServer(self.rundir, Requests(self))
@@ -380,6 +389,7 @@ class Cluster:
         self._ending = self._loop.create_task(self._end(command))
 
     async def _end(self, command: events.Exit) -> None:
+        self.shell.dismiss_early_nest()
         strays = self.shell.table.end_strays()
         if strays:
             _log.warning("%d processes that the application had left behind were killed", strays)

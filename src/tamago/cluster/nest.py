@@ -21,6 +21,7 @@ from tamago.cluster import linux
 from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
 from tamago.cluster.birth import born, load_target, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
+from tamago.cluster.interpreter import MARKER
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
 from tamago.types import Target
@@ -196,7 +197,7 @@ class Nest:
 
 def _end_kin(sessions: frozenset[int]) -> None:
     """End what the processes at the head of these sessions had started; a mere fork of a worker would hold the port."""
-    marker = os.environ.get(linux.MARKER, "")
+    marker = os.environ.get(MARKER, "")
     for number in (signal.SIGTERM, signal.SIGKILL):
         kin = linux.members_of(sessions, marker)
         for pid in kin:
@@ -218,10 +219,14 @@ def watch_only(fd: int) -> NoReturn:
 
 
 def main() -> None:
-    """Run the nest on the channel whose descriptor is the first argument."""
+    """Run the nest on the channel whose descriptor is the first argument; see `start_interpreter` for the others."""
+    ahead = sys.argv[2:]
+    watching = ahead == ["watch"]
+    if not watching:
+        # Before we ask who we are: the master may still be loading itself.
+        preload_for_children(ahead)
     channel, boot, _ = born(int(sys.argv[1]))
     channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
-    watching = sys.argv[2:] == ["watch"]
     Nest(channel, boot, None if watching else _import(channel, boot)).run()
 
 
@@ -238,7 +243,7 @@ def _import(channel: BlockingChannel, boot: Boot) -> Target:
         channel.send(Imported(threads=threads, seconds=seconds, mode="spawn"))
         watch_only(channel.fileno())
     sockets = connected_sockets()
-    preload_for_children()
+    preload_for_children(["anyio._backends._asyncio"] if "anyio" in sys.modules else [])
     # Two generations of garbage less to copy; what is left is never looked at by the collector again, so its pages stay shared.
     gc.collect()
     gc.freeze()

@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from tamago.cluster import linux
+from tamago.cluster.interpreter import start_interpreter
 
-_CHANNEL_FD = 3
 _GROUP_GRACE = 2.0
-# Not for children: who is told to notify systemd, and which descriptors to take over, is the master alone.
-_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-_RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
 
 
 @dataclass(slots=True)
@@ -33,17 +29,17 @@ class _Child:
 class ProcessTable:
     """Everybody we started, by peer id. `on_exit(peer, status)` is called once for each, after it was reaped.
 
+    By `marker` a process is known to be ours, however far it has strayed.
     `owns_process`: this whole process is the master (and perhaps PID 1), so that every stranger given to it is reaped as well. Embedded in
     somebody else's program only those that came from our children are.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, on_exit: Callable[[int, int], None], owns_process: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, marker: str, on_exit: Callable[[int, int], None], owns_process: bool) -> None:
         self._loop = loop
         self._on_exit = on_exit
         self._owns_process = owns_process
         self._children: dict[int, _Child] = {}
-        self.marker = os.urandom(8).hex()
-        """By this a process is known to be ours, however far it has strayed."""
+        self._marker = marker
         # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
         self._sessions: set[int] = set()
         self._forks_pending = 0
@@ -66,23 +62,13 @@ class ProcessTable:
     # ── birth ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, peer: int, module: str, channel_fd: int, *arguments: str) -> int:
-        """Start a fresh interpreter on `module` with the channel as its descriptor 3; return its pid. Raises OSError."""
-        argv = [sys.executable, "-P", "-m", module, str(_CHANNEL_FD), *arguments]
-        environ = {name: value for name, value in os.environ.items() if name not in _PRIVATE_ENVIRONMENT}
-        environ[linux.MARKER] = self.marker
-        pid = os.posix_spawn(
-            sys.executable,
-            argv,
-            environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, channel_fd, _CHANNEL_FD)],
-            setsigmask=(),
-            setsigdef=_RESET,
-        )
+        """Start a fresh interpreter on `module` and take it on; return its pid. Raises OSError."""
+        pid = start_interpreter(module, channel_fd, *arguments, marker=self._marker)
         self.adopt(peer, pid)
         return pid
 
     def adopt(self, peer: int, pid: int) -> None:
-        """Take on a child the nest forked; the kernel has made us its parent."""
+        """Take on a child that is there already, such as one the nest forked; the kernel has made us its parent."""
         pidfd = -1
         if hasattr(os, "pidfd_open"):
             pidfd = os.pidfd_open(pid)
@@ -209,7 +195,7 @@ class ProcessTable:
             if stat[0] == "Z":
                 if self._owns_process or stat[1] in self._sessions:
                     self._reap_stranger(pid)
-            elif stat[1] in self._sessions or linux.is_of_run(pid, self.marker):
+            elif stat[1] in self._sessions or linux.is_of_run(pid, self._marker):
                 found.append(pid)
         return found
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from tamago.cluster import events, linux
+from tamago.cluster import events, limits, linux
+from tamago.cluster.interpreter import AHEAD, CHILD_MODULE, NEST_MODULE, EarlyNest, new_marker
 from tamago.cluster.processes import ProcessTable
 from tamago.cluster.relay import Relay
 from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
@@ -42,9 +43,6 @@ from tamago.ipc.master_channel import MasterChannel
 from tamago.types import Role, TargetSpec
 
 _log = logging.getLogger("tamago")
-
-NEST_MODULE = "tamago.cluster.nest"
-CHILD_MODULE = "tamago.cluster.child"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,10 +75,17 @@ class Outfit:
 
 
 class Shell:
-    """Carries out commands; `emit(event)` takes what happens."""
+    """Carries out commands; `emit(event)` takes what happens. `early_nest` becomes the first nest, if that is to import anything."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, outfit: Outfit, *, emit: Callable[[events.Event], None], trace: Trace, owns_process: bool
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outfit: Outfit,
+        *,
+        emit: Callable[[events.Event], None],
+        trace: Trace,
+        owns_process: bool,
+        early_nest: EarlyNest | None = None,
     ) -> None:
         self.next_outfit = outfit
         self._outfits: dict[int, Outfit] = {}
@@ -89,8 +94,10 @@ class Shell:
         self._emit = emit
         self._trace = trace
         self._listening = True
-        self.table = ProcessTable(loop, on_exit=self._exited, owns_process=owns_process)
-        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16), name=linux.memory_name(self.table.marker))
+        self._early_nest = early_nest
+        marker = early_nest.marker if early_nest is not None else new_marker()
+        self.table = ProcessTable(loop, marker=marker, on_exit=self._exited, owns_process=owns_process)
+        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16), name=linux.memory_name(marker))
         self.relay = Relay(
             on_control=self._said, on_hostile=self._hostile, on_closed=self._lost_channel, agent=not outfit.settings.no_agent
         )
@@ -100,8 +107,32 @@ class Shell:
     def start_nest(self, command: events.StartNest) -> None:
         """Start a nest; with preloading off it only watches. A generation keeps what it was first started with."""
         outfit = self._outfits.setdefault(command.generation, self.next_outfit)
-        watching = () if outfit.settings.preload else ("watch",)
-        self._start(command.process, Role.NEST, 0, command.generation, NEST_MODULE, *watching)
+        if not outfit.settings.preload:
+            self.dismiss_early_nest()
+            self._start(command.process, Role.NEST, 0, command.generation, NEST_MODULE, "watch")
+        elif self._early_nest is None:
+            self._start(command.process, Role.NEST, 0, command.generation, NEST_MODULE, *AHEAD)
+        else:
+            early, self._early_nest = self._early_nest, None
+            self._start_early(command, early)
+
+    def _start_early(self, command: events.StartNest, early: EarlyNest) -> None:
+        pid, ours = early.take()
+        member = self._enrol(command.process, Role.NEST, 0, command.generation, ours)
+        try:
+            self.table.adopt(command.process, pid)
+            limits.hand_on(pid)  # ours may have been raised since it was started
+        except ProcessLookupError:
+            self._drop(member)
+            self._emit(events.ForkFailed(process=command.process, reason="its interpreter died before it was asked anything"))
+            return
+        self._begin(member, pid)
+
+    def dismiss_early_nest(self) -> None:
+        """End the interpreter that was to become the first nest, if it is still waiting."""
+        if self._early_nest is not None:
+            self._early_nest.dismiss()
+            self._early_nest = None
 
     def fork(self, command: events.Fork) -> None:
         """Have the nest fork a process, or start it ourselves where it cannot."""
@@ -132,11 +163,16 @@ class Shell:
             return
         try:
             with theirs:
-                member.pid = self.table.start(peer, module, theirs.fileno(), *arguments)
+                pid = self.table.start(peer, module, theirs.fileno(), *arguments)
         except OSError as error:
             self._drop(member)
             self._emit(events.ForkFailed(process=peer, reason=str(error)))
             return
+        self._begin(member, pid)
+
+    def _begin(self, member: Member, pid: int) -> None:
+        """Tell a fresh interpreter who it is."""
+        member.pid = pid
         member.channel.send(self._boot(member), self._descriptors(member))
         self._born(member)
 
@@ -216,11 +252,14 @@ class Shell:
             if row >= 0:
                 self.board.free(row)
             raise
+        return self._enrol(peer, role, slot, generation, ours, row=row), theirs
+
+    def _enrol(self, peer: int, role: Role, slot: int, generation: int, ours: socket.socket, *, row: int = -1) -> Member:
         channel = MasterChannel(ours, loop=self._loop)
         member = Member(peer=peer, role=role, slot=slot, generation=generation, channel=channel, row=row)
         self.members[peer] = member
         self.relay.attach(peer, role=role, slot=slot, generation=generation, pid=0, channel=channel)
-        return member, theirs
+        return member
 
     def _boot(self, member: Member) -> Boot:
         outfit = self._outfits[member.generation]
@@ -243,6 +282,7 @@ class Shell:
             stdout=outfit.stdout,
             stderr=outfit.stderr,
             run_as=outfit.run_as,
+            umask=settings.umask,
         )
 
     def _descriptors(self, member: Member) -> list[int]:

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
+from tamago.cluster.loaders import HOSTED_LOADER
 from tamago.cluster.settings import Settings
 from tamago.errors import ExitCode, TamagoError
 from tamago.types import TargetSpec
-
-HOSTED_LOADER: Final = "tamago.server.hosted:HostedTarget"
-FRAMEWORK_LOADER: Final = "tamago.app.target:FrameworkTarget"
 
 _MODULES: Final = ("main", "app", "asgi", "wsgi", "server", "application")
 _ATTRIBUTES: Final = ("app", "application", "create_app")

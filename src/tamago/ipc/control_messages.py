@@ -45,6 +45,7 @@ class Boot(_Message, frozen=True):
     stdout: str = ""
     stderr: str = ""
     run_as: tuple[int, int] | None = None
+    umask: int | None = None
 
 
 class Fork(_Message, frozen=True):

@@ -1,0 +1,80 @@
+"""Fresh interpreters: started on one of our modules, with a channel as descriptor 3.
+
+Imports next to nothing, so that the master can start one before it has loaded itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Final
+
+from tamago.cluster.loaders import HOSTED_LOADER
+
+NEST_MODULE: Final = "tamago.cluster.nest"
+CHILD_MODULE: Final = "tamago.cluster.child"
+
+MARKER: Final = "TAMAGO_RUN"
+"""In the environment of all children of a cluster and of theirs; its value is the cluster's alone."""
+
+_CHANNEL_FD = 3
+# Not for children: who is told to notify systemd, and which descriptors to take over, is the master alone.
+_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+_RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
+
+
+def new_marker() -> str:
+    """Return a value by which the processes of one cluster are known, however far they stray."""
+    return os.urandom(8).hex()
+
+
+def start_interpreter(module: str, channel_fd: int, *arguments: str, marker: str) -> int:
+    """Start an interpreter on `module`; return its pid. Raises OSError.
+
+    A nest takes as arguments either `watch` or the modules to load before it asks who it is.
+    """
+    environ = {name: value for name, value in os.environ.items() if name not in _PRIVATE_ENVIRONMENT}
+    environ[MARKER] = marker
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-P", "-m", module, str(_CHANNEL_FD), *arguments],
+        environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, channel_fd, _CHANNEL_FD)],
+        setsigmask=(),
+        setsigdef=_RESET,
+    )
+
+
+class EarlyNest:
+    """The interpreter of the first nest, started before the master has loaded itself, so that on two cores both load at once.
+
+    It knows nothing yet and does nothing but load our own modules and wait for its `Boot`, as every nest does. The title is not locked
+    and nothing is bound yet, so it must be possible that it is never needed.
+    """
+
+    def __init__(self) -> None:
+        self.marker = new_marker()
+        self.sock, theirs = socket.socketpair()
+        with theirs:
+            self.pid = start_interpreter(NEST_MODULE, theirs.fileno(), *AHEAD, marker=self.marker)
+
+    def dismiss(self) -> None:
+        """End it, unless somebody took it."""
+        if self.pid:
+            self.sock.close()
+            with suppress(ProcessLookupError, ChildProcessError):  # it died by itself, and was reaped with the strangers
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            self.pid = 0
+
+    def take(self) -> tuple[int, socket.socket]:
+        """Return its pid and our end of its channel; both belong to the caller from now on."""
+        pid, self.pid = self.pid, 0
+        return pid, self.sock
+
+
+AHEAD: Final = (HOSTED_LOADER.partition(":")[0],)
+"""What nearly every nest needs, whatever application it is going to import."""

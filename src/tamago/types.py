@@ -85,7 +85,7 @@ class TargetSpec:
     """What to run: `loader` is the dotted name `module:attribute` of a `Target` factory; the rest is for that loader.
 
     `app` and `agent` are `module:attribute` of the hosted application and its agent; `interface` is "auto", "asgi",
-    "asgi-factory" or "wsgi".
+    "asgi-factory", "wsgi" or "native".
     `directory` is put first on `sys.path` and is the working directory.
     """
 

@@ -81,7 +81,6 @@ class Requests:
             seat.renew = seat.renew or "asked for"
             seat.waiters.append((request, current.peer))
             return
-        seat.due = self._roster.now
         if current is not None and current.state is P.WAITING:
             current.due = self._roster.now
         seat.waiters.append((request, 0))

@@ -16,15 +16,14 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, ClassVar, assert_never
 
-from tamago import log
 from tamago.cluster import events
 from tamago.cluster.callbacks import Callbacks, Happening
 from tamago.cluster.control import ControlServer
 from tamago.cluster.control_protocol import ControlError
-from tamago.cluster.empty_slots import EmptySlots
+from tamago.cluster.housekeeping import Housekeeping
 from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.limits import raise_file_limit
-from tamago.cluster.monitor import INTERVAL, Monitor
+from tamago.cluster.monitor import Monitor
 from tamago.cluster.opening import complete, open_cluster, policy_of
 from tamago.cluster.requests import Requests
 from tamago.cluster.rundir import RunFileError
@@ -40,7 +39,6 @@ from tamago.ready import Ready
 
 _log = logging.getLogger("tamago")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_HOUSEKEEPING = 5  # ticks
 
 
 class StartFailedError(TamagoError):
@@ -86,7 +84,6 @@ class Cluster:
         self._requests = count(1)
         self._answers: dict[int, asyncio.Future[events.Answer]] = {}
         self._active: list[int] = []
-        self._ticks = 0
         self._crashed = False
         self.began = self.made = time.monotonic()
         self.ready_after = 0.0
@@ -103,7 +100,7 @@ class Cluster:
         except BaseException:
             self._close()
             raise
-        self._tick_handle = self._loop.call_later(INTERVAL, self._tick)
+        self._housekeeping.start()
         if self.state is ClusterState.STARTING:  # a signal may have come first
             self.emit(events.StartRequested())
         up: asyncio.Future[Any] = self._loop.create_task(self._until_ready())
@@ -125,23 +122,23 @@ class Cluster:
 
     def _open(self) -> None:
         opened = open_cluster(self.settings, stdout=self.stdout, stderr=self.stderr)
-        self.rundir, self.listeners, self._trace = opened.rundir, opened.listeners, opened.trace
+        self.rundir, self.listeners, self.trace = opened.rundir, opened.listeners, opened.trace
         now, wall = time.monotonic(), time.time()
-        self._trace.note("launched", now=self.began, wall=wall - (now - self.began))
-        self._trace.note("started", now=self.made, wall=wall - (now - self.made))
-        self._trace.note("bound", now=now, wall=wall, addresses=self.addresses)
+        self.trace.note("launched", now=self.began, wall=wall - (now - self.began))
+        self.trace.note("started", now=self.made, wall=wall - (now - self.made))
+        self.trace.note("bound", now=now, wall=wall, addresses=self.addresses)
         self.shell = Shell(
             self._loop,
             opened.outfit,
             emit=self.emit,
-            trace=self._trace,
+            trace=self.trace,
             owns_process=self._owns_process,
             early_nest=self.early_nest,
         )
         self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
         self.monitor = Monitor(self.settings, random=random.random)
         self.control = ControlServer(self.rundir, Requests(self))
-        self._empty_slots = EmptySlots(self.settings.workers)
+        self._housekeeping = Housekeeping(self, self._loop)
 
     @property
     def addresses(self) -> list[str]:
@@ -211,7 +208,7 @@ class Cluster:
     def note_signal(self, name: str) -> None:
         """Put a signal the master got into the trace."""
         if self.is_open:
-            self._trace.note("signal", now=time.monotonic(), wall=time.time(), signal=name)
+            self.trace.note("signal", now=time.monotonic(), wall=time.time(), signal=name)
 
     def ask_to_stop(self, cause: str) -> None:
         """Ask to stop without waiting; asked once more it means now. Before the start it does nothing."""
@@ -263,7 +260,7 @@ class Cluster:
     def _step(self, event: events.Event) -> None:
         now = time.monotonic()
         commands = self.supervisor.handle(event, now=now)
-        self._trace.record(event, commands, now=now, wall=time.time())
+        self.trace.record(event, commands, now=now, wall=time.time())
         generation = self.supervisor.generation
         for command in commands:
             self._do(command)
@@ -355,33 +352,6 @@ class Cluster:
         if deadline is not None and not self._finished.done():
             self._timer = self._loop.call_at(self._loop.time() + max(0.0, deadline - time.monotonic()), self.emit, events.TimePassed())
 
-    def _tick(self) -> None:
-        """Look at the scoreboard, and now and then at what somebody may have deleted."""
-        self._tick_handle = self._loop.call_later(INTERVAL, self._tick)
-        self._ticks += 1
-        log.flush()
-        for event in self.monitor.check((row for _, row in self.shell.board.taken()), time.monotonic_ns()):
-            self.emit(event)
-        if self.settings.sticky:
-            self._move_empty_slots()
-        if self._ticks % _HOUSEKEEPING == 0:
-            self._keep_house()
-
-    def _move_empty_slots(self) -> None:
-        served = {process.slot for process in self.supervisor.processes.values() if process.is_serving}
-        if (empty := self._empty_slots.look(served, time.monotonic())) is not None:
-            self.shell.move_empty_slots(empty)
-
-    def _keep_house(self) -> None:
-        self.reap()  # embedded, nobody tells us of SIGCHLD
-        try:
-            if self.rundir.ensure():
-                self._trace.reopen(self.rundir.open_trace())
-                _log.warning("the run directory %s was removed; it is made again", self.rundir.path)
-                self._reopening = self._loop.create_task(self.control.reopen())
-        except TamagoError as error:
-            _log.warning("%s", error.problem)
-
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _exit(self, command: events.Exit) -> None:
@@ -404,11 +374,11 @@ class Cluster:
         self._finished.set_result(command)
 
     def _close(self) -> None:
-        for handle in (self._timer, getattr(self, "_tick_handle", None)):
-            if handle is not None:
-                handle.cancel()
+        self._housekeeping.stop()
+        if self._timer is not None:
+            self._timer.cancel()
         self.shell.close()
-        self._trace.close()
+        self.trace.close()
         self.rundir.close()
 
     def _crash(self) -> None:

@@ -176,7 +176,7 @@ class Settings:
     title: str = _knob("", live=False, check=_title, shown="project or directory name", doc="name of this cluster on this machine")
     env: str = _knob("prod", doc="name of the environment the application runs in, such as prod, test or local")
     app: str = _knob("", check=_reference, doc="application as module:attribute (ASGI, ASGI factory or WSGI)")
-    interface: str = _knob("auto", choices=("auto", "asgi", "asgi-factory", "wsgi"), doc="how to call the application; auto looks at its signature")
+    interface: str = _knob("auto", choices=("auto", "asgi", "asgi-factory", "wsgi", "native"), doc="how to call the application; auto looks at its signature")
     agent: str = _knob("", check=_agent_reference, shown="agent.py, if there", doc="agent as module:attribute: a class with hooks, or an async function")
     no_agent: bool = _knob(False, live=False, doc="run no agent process")
     framework: str = _knob("", check=_module, doc="module that exports Application and Agent, for an application with app/ and config/")

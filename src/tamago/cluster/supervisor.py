@@ -10,12 +10,13 @@ what belongs to a reload, a stop, and to who asked for something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from tamago.cluster import reloading, settling
 from tamago.cluster.asking import STOPPING, Requests
 from tamago.cluster.children import Process, Seat, describe_status, hint_for_status
+from tamago.cluster.deadlines import moments
 from tamago.cluster.events import (
     AgentRestartRequested,
     ChannelLost,
@@ -98,7 +99,7 @@ class Supervisor:
     @property
     def next_deadline(self) -> float | None:
         """When to send `TimePassed`. It may have passed already: then at once, after what else has come in."""
-        return min(self._moments(), default=None)
+        return min(moments(self._roster, self._stopping), default=None)
 
     def use(self, policy: Policy) -> None:
         """Take a new policy, after a reload read new settings. The number of workers is not taken from it."""
@@ -389,19 +390,3 @@ class Supervisor:
         process.deadline = self._roster.now + FORK_PATIENCE
         if process.role is not Role.NEST and generation is not None and generation.nest is not None and generation.nest.pid:
             self._misbehaved(generation.nest, "it does not answer")
-
-    def _moments(self) -> Iterator[float]:
-        if self._roster.state is ClusterState.STOPPING and self._stopping.drain_at > self._roster.now:
-            yield self._stopping.drain_at
-        if self._roster.state in {ClusterState.READY, ClusterState.RELOADING}:
-            # A seat in a pause may want a successor once it is over.
-            yield from (seat.due for seat in self._roster.seats if seat.due > self._roster.now)
-        for process in self._roster.processes.values():
-            if process.state is P.WAITING:
-                # Who is due and still waits, waits for its nest or for the agent, not for a moment.
-                if process.due > self._roster.now:
-                    yield process.due
-            elif process.deadline is not None:
-                yield process.deadline
-            if process.is_cut_off and process.lost_at is not None:
-                yield process.lost_at

@@ -1,4 +1,4 @@
-"""The target for an application that somebody else's framework made: ASGI or WSGI, with an optional agent.
+"""The target for an application that somebody else's framework made, ASGI or WSGI, or a native handler, with an optional agent.
 
 The cluster loads `tamago.server.hosted:HostedTarget` by name and knows it only through the Protocols in `tamago.types`.
 """
@@ -15,6 +15,7 @@ from tamago import hooks
 from tamago.server import loading
 from tamago.server.agent import HostedAgent, IdleAgent, make_agent
 from tamago.server.interface import Interface, UnknownInterfaceError, describe, detect, resembles_application
+from tamago.server.native import NativeWorker
 from tamago.server.worker import AsgiWorker
 from tamago.types import AgentContext, TargetSpec, WorkerContext, WorkerRuntime
 
@@ -47,6 +48,8 @@ class HostedTarget:
             from tamago.server.wsgi import WsgiWorker  # noqa: PLC0415 - threads and all: only for who needs it
 
             return WsgiWorker(self._app, context)
+        if self._interface is Interface.NATIVE:
+            return NativeWorker(self._app, context)
         return AsgiWorker(self._app, context)
 
     def agent(self, context: AgentContext) -> HostedAgent:

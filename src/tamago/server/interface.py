@@ -1,4 +1,4 @@
-"""Tells ASGI applications, factories and WSGI applications apart by how they are called."""
+"""Tells ASGI applications, factories, WSGI applications and native handlers apart by how they are called."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Interface(Enum):
     ASGI = "asgi"
     ASGI_FACTORY = "asgi-factory"
     WSGI = "wsgi"
+    NATIVE = "native"
 
 
 class UnknownInterfaceError(TamagoError):
@@ -25,8 +26,8 @@ class UnknownInterfaceError(TamagoError):
     def __init__(self, name: str, value: object, *, why: str = "") -> None:
         super().__init__(
             f"{name} ({describe(value)}) is neither an ASGI nor a WSGI application{': ' if why else ''}{why}",
-            hint="ASGI is `async def app(scope, receive, send)`, WSGI is `def app(environ, start_response)`, a factory takes nothing; "
-            "if it is one of them, say which with --interface",
+            hint="ASGI is `async def app(scope, receive, send)`, WSGI is `def app(environ, start_response)`, a native handler is "
+            "`async def app(exchange)`, a factory takes nothing; if it is one of them, say which with --interface",
         )
         self.name = name
 
@@ -49,6 +50,8 @@ def detect(name: str, app: Callable[..., Any]) -> Interface:
     if _is_async(call):
         if required <= 3 <= allowed:
             return Interface.ASGI
+        if required == 1 and names[0] != "scope":
+            return Interface.NATIVE
         raise UnknownInterfaceError(name, app, why=f"an async callable takes scope, receive and send, this one {_count(required)}")
     if names[:1] == ["scope"] and required == 1:
         raise OldAsgiError(name)

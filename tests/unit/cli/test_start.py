@@ -68,7 +68,7 @@ def test_a_wrong_setting_in_any_source_is_told_and_nothing_starts(tamago: Tamago
         "  unknown (pyproject.toml [tool.tamago]): there is no such setting",
         "  port='x' (tamago.toml): must be a whole number",
         "  linger='long' (environment TAMAGO_LINGER): must be a number",
-        "  interface='asg' (command line): must be one of auto, asgi, asgi-factory, wsgi; did you mean asgi?",
+        "  interface='asg' (command line): must be one of auto, asgi, asgi-factory, wsgi, native; did you mean asgi?",
     ]
     assert not tamago.home.exists()
 

@@ -51,7 +51,7 @@ def test_all_problems_are_told_at_once_each_with_its_source() -> None:
         "port='x' (tamago.toml): must be a whole number",
         "workrs (tamago.toml): there is no such setting; did you mean workers?",
         "stop_timeout=-1 (tamago.toml): must be between 0 and 86400 seconds",
-        "interface='asg' (environment TAMAGO_INTERFACE): must be one of auto, asgi, asgi-factory, wsgi; did you mean asgi?",
+        "interface='asg' (environment TAMAGO_INTERFACE): must be one of auto, asgi, asgi-factory, wsgi, native; did you mean asgi?",
         "sticky='maybe' (environment TAMAGO_STICKY): must be one of 1, true, yes, on, 0, false, no, off",
         "port='99999' (command line): must be between 0 and 65535",
         "app='main' (command line): must look like module:attribute, for example main:app",

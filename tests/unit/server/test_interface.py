@@ -68,6 +68,9 @@ class Asgi2Class:
     async def __call__(self, receive: Any, send: Any) -> None: ...
 
 
+async def native(exchange: Any) -> None: ...
+
+
 async def bare() -> None: ...
 
 
@@ -91,6 +94,7 @@ CASES: list[tuple[Callable[..., Any], Interface]] = [
     (factory_with_options, Interface.ASGI_FACTORY),
     (FactoryClass, Interface.ASGI_FACTORY),
     (functools.partial(one, 1), Interface.ASGI_FACTORY),
+    (native, Interface.NATIVE),
 ]
 
 

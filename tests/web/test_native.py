@@ -1,0 +1,64 @@
+"""Native handlers: one async function, an exchange, and a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.web.edge import CountingMeter, Served, context, request, running
+
+from tamago.server.exchange import Exchange
+from tamago.server.native import Handler, NativeWorker
+from tamago.types import ServerOptions
+
+pytestmark = pytest.mark.anyio
+
+
+@contextlib.asynccontextmanager
+async def served(handler: Handler) -> AsyncIterator[Served]:
+    meter = CountingMeter()
+    async with running(NativeWorker(handler, context(ServerOptions(linger=0.02), meter)), meter) as served:
+        yield served
+
+
+async def echo(exchange: Exchange) -> None:
+    """Answer with what was asked, piece by piece."""
+    exchange.start(200, [(b"x-method", exchange.method.encode()), (b"x-target", exchange.target)])
+    while piece := await exchange.read():
+        exchange.write(piece, more=True)
+        await exchange.drain()
+    exchange.write(b"")
+
+
+class Hello:
+    """A handler that is an object."""
+
+    async def __call__(self, exchange: Exchange) -> None:
+        exchange.respond(200, [(b"content-length", b"5")], b"hello")
+
+
+async def failing(exchange: Exchange) -> None:
+    raise LookupError("nothing here")
+
+
+async def test_a_handler_reads_and_writes_the_exchange_itself() -> None:
+    body = bytes(range(256)) * 2048
+    async with served(echo) as site:
+        client = await site.connect()
+        await client.send(request("POST", "/a%20b?c=d", body=body))
+        reply = await client.reply()
+        assert (reply.status, reply["x-method"], reply["x-target"]) == (200, "POST", "/a%20b?c=d")
+        assert reply.body == body
+        assert (await client.get("/again")).status == 200, "the connection stays"
+
+
+async def test_an_object_can_be_a_handler() -> None:
+    async with served(Hello()) as site:
+        assert (await site.get()).body == b"hello"
+
+
+async def test_a_handler_that_fails_is_answered_for(caplog: pytest.LogCaptureFixture) -> None:
+    async with served(failing) as site:
+        assert (await site.get("/x")).status == 500
+    assert "GET /x: the application failed" in caplog.text

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.results import Result, Row
-from benchmarks.servers import SERVERS, TAMAGO
+from benchmarks.servers import BARE, GTHREAD, SERVERS, TAMAGO
+from benchmarks.throughput import NATIVE
 
 PRELOADING = {server.name for server in SERVERS.values() if server.preloads and server.name != TAMAGO}
 PEERS = set(SERVERS) - PRELOADING - {TAMAGO}
@@ -105,10 +106,35 @@ def _idle(result: Result) -> Iterator[Goal]:
     yield Goal(text="master, nest, agent and 8 workers: % of one core", measured=_row(result, server=TAMAGO)["percent"], limit=0.3)
 
 
+def _http(result: Result) -> Iterator[Goal]:
+    def ratio(case: str, peer: str, key: str = "cpu") -> float:
+        ours, theirs = _row(result, case=case, server=TAMAGO), _row(result, case=case, server=peer)
+        share: float = ours[key]["median"] / theirs[key]["median"]
+        return share
+
+    yield Goal(text="native handler: times the bare protocol's CPU", measured=ratio(NATIVE, BARE.name), limit=1.35)
+    for case in ("ASGI, plain", "ASGI, path", "ASGI, 1 KiB JSON echo"):
+        yield Goal(text=f"{case}: share of uvicorn's CPU", measured=ratio(case, "uvicorn"), limit=0.75)
+    for case in ("FastAPI", *(f"ASGI, {size} {what}" for size in ("100 KiB", "10 MiB") for what in ("response", "upload"))):
+        yield Goal(text=f"{case}: share of uvicorn's CPU", measured=ratio(case, "uvicorn"), limit=1.0)
+    rate = ratio("ASGI, a connection a request", "uvicorn", "rate")
+    yield Goal(text="a connection a request: times uvicorn's rate", measured=rate, limit=1.0, at_least=True)
+    for case in ("Flask", "Django (WSGI)"):
+        yield Goal(text=f"{case}: share of gunicorn gthread's CPU", measured=ratio(case, GTHREAD.name), limit=0.8)
+
+
+def _websocket(result: Result) -> Iterator[Goal]:
+    for size in sorted({row["size"] for row in result.rows}):
+        ours, theirs = (_row(result, server=name, size=size)["rate"]["median"] for name in (TAMAGO, "uvicorn"))
+        yield Goal(text=f"{size} bytes: times uvicorn's messages a second", measured=ours / theirs, limit=1.0, at_least=True)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
     "reload": _reload,
     "messenger": _messenger,
     "idle": _idle,
+    "http": _http,
+    "websocket": _websocket,
 }

@@ -12,7 +12,7 @@ from benchmarks.paths import DEBIAN, EGG, HERE, PYTHON, ROOT, VENV
 
 PYTHON_PEERS = (
     "fastapi", "pydantic", "sqlalchemy", "httpx", "gunicorn>=27", "uvicorn", "uvicorn-worker", "granian", "uvloop", "httptools",
-    "redis", "hiredis", "msgspec",
+    "redis", "hiredis", "msgspec", "flask", "django", "websockets",
 )  # fmt: skip
 EGG_VERSION = "^3"
 DEBIAN_PEERS = ("redis-server", "wrk")

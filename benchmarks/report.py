@@ -19,7 +19,7 @@ tamago beside its peers, measured in one run on one machine, over loopback. Do i
 
 ```console
 $ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
-$ python -m benchmarks all         # start, memory, reload, messenger, idle, http; one of them by its name
+$ python -m benchmarks all         # start, memory, reload, messenger, idle, http, websocket; one of them by its name
 $ python -m benchmarks report      # writes this page
 ```
 
@@ -62,7 +62,14 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),
     "http": (
         "HTTP",
-        ("CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same cores."),
+        (
+            "CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same "
+            "cores. `bare protocol` is httptools on uvloop with a Task a request and one fixed answer: what the machine allows at all."
+        ),
+    ),
+    "websocket": (
+        "Websocket",
+        "Text messages echoed by a plain ASGI application; each connection sends the next when the last one is back.",
     ),
 }
 
@@ -87,16 +94,7 @@ def _section(name: str, result: Result | None, render: Render) -> Iterator[str]:
     if result.notes:
         yield "Not measured:\n\n" + "".join(f"- {note}\n" for note in result.notes)
     if measured := goals(result):
-        rows = [
-            [
-                goal.text,
-                f"{goal.measured:.3g}",
-                f"{'at least' if goal.at_least else 'at most'} {goal.limit:.3g}",
-                "met" if goal.is_met else "**missed**",
-            ]
-            for goal in measured
-        ]
-        yield f"{table(rows, ['goal', 'measured', 'wanted', ''])}\n"
+        yield f"{table([_verdict(goal) for goal in measured], ['goal', 'measured', 'wanted', ''])}\n"
     machine = result.machine
     settings = ", ".join(f"{key} {value}" for key, value in result.settings.items() if not isinstance(value, dict))
     where = f"{machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}, Python {machine['python']}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,15 +60,22 @@ def _gunicorn(*flags: str) -> Callable[[Job], list[str]]:
     return command
 
 
+def _bare(job: Job) -> list[str]:
+    return ["python", str(APPS / "bare.py"), str(job.port), str(job.workers)]
+
+
 def _uvicorn(job: Job) -> list[str]:
     return ["uvicorn", "--workers", str(job.workers), "--port", str(job.port), "--log-level", "warning", "--no-access-log", job.app]
 
 
-def _granian(job: Job) -> list[str]:
-    return [
-        "granian", "--interface", "asgi", "--loop", "uvloop", "--workers", str(job.workers),
-        "--host", "127.0.0.1", "--port", str(job.port), "--log-level", "warning", job.app,
-    ]  # fmt: skip
+def _granian(*flags: str) -> Callable[[Job], list[str]]:
+    def command(job: Job) -> list[str]:
+        return [
+            "granian", *flags, "--workers", str(job.workers), "--host", "127.0.0.1", "--port", str(job.port),
+            "--log-level", "warning", job.app,
+        ]  # fmt: skip
+
+    return command
 
 
 _ASGI = ("--worker-class", "asgi", "--asgi-loop", "uvloop")
@@ -89,14 +96,23 @@ SERVERS: Final = {
         Server(name="gunicorn (asgi)", program="gunicorn", command=_gunicorn(*_ASGI)),
         Server(name="gunicorn (uvicorn)", program="gunicorn", command=_gunicorn(*_UVICORN_WORKER)),
         Server(name="uvicorn", program="uvicorn", command=_uvicorn),
-        Server(name="granian", program="granian", command=_granian, accepts_while_blocked=True),
+        Server(name="granian", program="granian", command=_granian("--interface", "asgi", "--loop", "uvloop"), accepts_while_blocked=True),
     )
 }
+
+BARE: Final = Server(name="bare protocol", program="python", command=_bare)
+GTHREAD: Final = Server(name="gunicorn (gthread)", program="gunicorn", command=_gunicorn("--worker-class", "gthread", "--threads", "8"))
+GRANIAN_WSGI: Final = Server(name="granian (wsgi)", program="granian", command=_granian("--interface", "wsgi", "--blocking-threads", "8"))
 
 
 def chosen(names: list[str]) -> list[Server]:
     """Return the servers whose names begin with one of `names` (all, if none is given) and that are installed."""
-    wanted = [server for server in SERVERS.values() if not names or any(server.name.startswith(name) for name in names)]
+    return installed(server for server in SERVERS.values() if not names or any(server.name.startswith(name) for name in names))
+
+
+def installed(servers: Iterable[Server]) -> list[Server]:
+    """Return those that are installed, and name the others."""
+    wanted = list(servers)
     for server in wanted:
         if not server.executable.exists():
             print(f"left out: {server.name} ({server.executable} is missing; run `python -m benchmarks setup`)")

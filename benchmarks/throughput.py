@@ -1,54 +1,108 @@
-"""Requests a second and, more robust on a busy machine, CPU time a request over all of a server's processes."""
+"""CPU time a request over all of a server's processes, robust on a busy machine; and requests a second, for what they are worth."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from benchmarks import procfs
+from benchmarks.http_client import BadResponseError, Connection
 from benchmarks.results import Result, Row, note, summary, table
-from benchmarks.running import MeasurementError, running
-from benchmarks.servers import Server, chosen
-from benchmarks.wrk import load
+from benchmarks.running import POLL, MeasurementError, Running, running
+from benchmarks.servers import BARE, GRANIAN_WSGI, GTHREAD, SERVERS, TAMAGO, Server, installed
+from benchmarks.wrk import Load, load
 
-CASES = {"plain ASGI": ("plain:app", "/"), "FastAPI": ("realistic:app", "/orders/7")}
 WITHIN = 60.0
-BOOT = 1.0  # seconds, for an application that leaves no marks
+_OURS = SERVERS[TAMAGO]
+_ASGI = tuple(server for server in SERVERS.values() if not server.preloads or server is _OURS)
+_WSGI = (_OURS, GTHREAD, GRANIAN_WSGI)
 
 
-async def measure(server: Server, case: str, arguments: argparse.Namespace) -> Row:
-    app, path = CASES[case]
-    async with running(server, app=app, workers=arguments.workers, grace=5.0) as run:
-        url = f"http://127.0.0.1:{run.port}{path}"
-        if app.startswith("realistic"):
-            await run.started_workers(arguments.workers, within=WITHIN)
-        else:
-            await asyncio.sleep(BOOT)
-        await load(url, connections=arguments.connections, seconds=1)  # warm up
-        family = run.tree()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is asked of which servers. `post`: bytes of a JSON body; `close`: a connection for each request."""
+
+    name: str
+    app: str
+    path: str = "/"
+    servers: tuple[Server, ...] = _ASGI
+    post: int = 0
+    close: bool = False
+
+
+NATIVE: Final = "native handler"
+CASES: Final = (
+    Case(name=NATIVE, app="native:app", servers=(_OURS, BARE)),
+    Case(name="ASGI, plain", app="plain:app"),
+    Case(name="ASGI, path", app="plain:app", path="/items/12345"),
+    Case(name="ASGI, 1 KiB JSON echo", app="plain:app", path="/echo", post=1024),
+    Case(name="ASGI, 100 KiB response", app="plain:app", path="/bytes/102400"),
+    Case(name="ASGI, 10 MiB response", app="plain:app", path="/bytes/10485760"),
+    Case(name="ASGI, 100 KiB upload", app="plain:app", path="/upload", post=100 * 1024),
+    Case(name="ASGI, 10 MiB upload", app="plain:app", path="/upload", post=10 * 1024 * 1024),
+    Case(name="ASGI, a connection a request", app="plain:app", close=True),
+    Case(name="FastAPI", app="realistic:app", path="/orders/7"),
+    Case(name="Flask", app="flask_plain:app", servers=_WSGI),
+    Case(name="Django (WSGI)", app="django_plain:app", servers=_WSGI),
+)
+
+
+async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> Row:
+    """Start, wait for the first answer, warm up, measure."""
+
+    async def requests(port: int, seconds: int) -> Load:
+        url = f"http://127.0.0.1:{port}{case.path}"
+        return await load(url, connections=arguments.connections, seconds=seconds, post=case.post, close=case.close)
+
+    async with running(server, app=case.app, workers=arguments.workers, grace=5.0) as site:
+        await answered(site)
+        await requests(site.port, 1)
+        family = site.tree()
         before = procfs.cpu_seconds(family)
-        done = await load(url, connections=arguments.connections, seconds=arguments.seconds)
+        done = await requests(site.port, arguments.seconds)
         cpu = procfs.cpu_seconds(family) - before
     if not done.requests:
         raise MeasurementError("no request was answered")
     return {"rate": done.requests / done.seconds, "cpu": 1e6 * cpu / done.requests, "p99": done.p99, "failed": done.failed}
 
 
+async def answered(site: Running) -> None:
+    """Wait until the server answers on its port, whatever it says."""
+    deadline = time.monotonic() + WITHIN
+    while time.monotonic() < deadline:
+        site.check()
+        try:
+            connection = await Connection.open(site.port)
+            try:
+                await connection.get("/")
+                return
+            finally:
+                connection.close()
+        except (OSError, BadResponseError):
+            await asyncio.sleep(POLL)
+    raise MeasurementError(f"no answer within {WITHIN:.0f} s")
+
+
 def run(arguments: argparse.Namespace) -> Result:
     notes: list[str] = []
     samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    cases = [case for case in CASES if not arguments.cases or any(part.lower() in case.name.lower() for part in arguments.cases)]
     for _ in range(arguments.repeat):
-        for case in CASES:
-            for server in (server for server in chosen(arguments.servers) if "--preload" not in server.name):
+        for case in cases:
+            for server in installed(case.servers):
+                if arguments.servers and not any(server.name.startswith(name) for name in arguments.servers):
+                    continue
                 try:
                     sample = asyncio.run(measure(server, case, arguments))
                 except MeasurementError as error:
-                    note(notes, f"{server.name}, {case}", error)
+                    note(notes, f"{server.name}, {case.name}", error)
                     continue
-                samples[server.name, case].append(sample)
-                print(f"{server.name}, {case}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
+                samples[server.name, case.name].append(sample)
+                print(f"{server.name}, {case.name}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
     rows = [
         {"server": name, "case": case, "failed": sum(sample["failed"] for sample in taken),
          **{key: summary(sample[key] for sample in taken) for key in ("rate", "cpu", "p99")}}
@@ -63,15 +117,17 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def render(result: Result) -> str:
+    order = [case.name for case in CASES]
     rows = [
         [row["case"], row["server"], row["cpu"]["median"], row["rate"]["median"], row["p99"]["median"], row["failed"]]
-        for row in sorted(result.rows, key=lambda row: (row["case"], row["cpu"]["median"]))
+        for row in sorted(result.rows, key=lambda row: (order.index(row["case"]), row["cpu"]["median"]))
     ]
     return table(rows, ["application", "server", "CPU a request (µs)", "requests/s", "p99 (ms)", "failed"])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cases", nargs="*", default=[], metavar="PART", help="only cases whose name has one of these in it")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=3)

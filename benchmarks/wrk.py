@@ -7,8 +7,10 @@ import re
 import shutil
 from dataclasses import dataclass
 
-from benchmarks.paths import DEBIAN
+from benchmarks.paths import DEBIAN, HERE
 from benchmarks.running import MeasurementError
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +31,30 @@ def executable() -> str:
     return found
 
 
-async def load(url: str, *, connections: int, seconds: int) -> Load:
+async def load(url: str, *, connections: int, seconds: int, post: int = 0, close: bool = False) -> Load:
+    """Send requests for so long. `post`: each has a JSON body of so many bytes; `close`: each has a connection of its own."""
+    command = [executable(), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency"]
+    if close:
+        command += ["--header", "Connection: close"]
+    if post:
+        command += ["--script", str(HERE / "wrk_scripts" / "post.lua"), url, "--", str(post)]
+    else:
+        command.append(url)
     process = await asyncio.create_subprocess_exec(
-        executable(), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency", url,
-        stdout=asyncio.subprocess.PIPE, env={"LD_LIBRARY_PATH": str(DEBIAN / "usr/lib/x86_64-linux-gnu")},
-    )  # fmt: skip
-    output = (await process.communicate())[0].decode()
+        *command, stdout=asyncio.subprocess.PIPE, env={"LD_LIBRARY_PATH": str(DEBIAN / "usr/lib/x86_64-linux-gnu")}
+    )
+    return _read((await process.communicate())[0].decode())
+
+
+def _read(output: str) -> Load:
     total = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", output)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)", output)
     if total is None or p99 is None:
         raise MeasurementError(f"wrk did not report: {output}")
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     failed = sum(int(number) for number in errors.groups()) if errors else 0
     failed += int(refused[1]) if refused else 0
-    scale = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    seconds_per = {"ms": 0.001, "s": 1.0, "m": 60.0}
-    return Load(requests=int(total[1]), seconds=float(total[2]) * seconds_per[total[3]], p99=float(p99[1]) * scale[p99[2]], failed=failed)
+    return Load(
+        requests=int(total[1]), seconds=float(total[2]) * _SECONDS[total[3]], p99=1000 * float(p99[1]) * _SECONDS[p99[2]], failed=failed
+    )

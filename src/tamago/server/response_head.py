@@ -29,9 +29,30 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _prefixes: dict[bytes, bytes] = {}
 _MAX_PREFIXES = 1024
 
+# Whole heads as well: most of an application's answers have the same one, and finding it costs a third of making it. Forgotten all at
+# once when there are too many, which costs applications that never repeat a head next to nothing.
+_heads: dict[tuple[int, tuple[tuple[bytes, bytes], ...]], ResponseHead] = {}
+_MAX_HEADS = 512
+_LONGEST_KEPT = 1024  # bytes
+
 
 def response_head(status: int, fields: Fields) -> ResponseHead:
     """Encode and check. Raises ValueError or TypeError for what may not be sent."""
+    key = (status, tuple(fields))
+    try:
+        head = _heads.get(key)
+    except TypeError:
+        return _made(status, key[1])  # fields that are lists, as the specification of ASGI allows
+    if head is None:
+        head = _made(status, key[1])
+        if len(_heads) >= _MAX_HEADS:
+            _heads.clear()
+        if len(head[1]) <= _LONGEST_KEPT:
+            _heads[key] = head
+    return head
+
+
+def _made(status: int, fields: Fields) -> ResponseHead:
     length: int | None = None
     said = 0
     lines = [STATUS_LINES.get(status) or status_line(status)]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, encode, response_head
+from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, _heads, encode, response_head
 
 DATE = b"date: now\r\n"
 
@@ -79,3 +79,17 @@ def test_made_up_names_are_not_kept_for_ever() -> None:
     for n in range(5_000):
         response_head(200, [(b"x-%d" % n, b"1")])
     assert response_head(200, [(b"x-4999", b"1")])[1].endswith(b"x-4999: 1\r\n")
+
+
+def test_fields_may_be_lists_and_come_from_a_generator() -> None:
+    head = response_head(200, ([name, b"1"] for name in (b"a", b"content-length")))  # type: ignore[misc]
+    assert head == response_head(200, [(b"a", b"1"), (b"content-length", b"1")])
+
+
+def test_heads_that_differ_in_anything_stay_apart_and_few_are_kept() -> None:
+    for number in range(2000):
+        value = b"%d" % number
+        assert response_head(200 + number % 100, [(b"etag", value)])[1].endswith(b"etag: " + value + b"\r\n")
+    assert len(_heads) <= 512
+    response_head(200, [(b"x-long", b"x" * 2000)])
+    assert all(len(head[1]) <= 1024 for head in _heads.values())

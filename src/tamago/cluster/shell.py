@@ -43,6 +43,7 @@ from tamago.types import Role, TargetSpec
 
 _log = logging.getLogger("tamago")
 
+_WATCH_AGAIN = 1.0
 NEST_MODULE = "tamago.cluster.nest"
 CHILD_MODULE = "tamago.cluster.child"
 
@@ -119,10 +120,19 @@ class Shell:
         except (OSError, ScoreboardFullError) as error:
             self._emit(events.ForkFailed(process=command.process, reason=str(error)))
             return
-        member.asked_of = nest.peer
-        self.table.fork_asked()
         with theirs:
-            nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
+            try:
+                self.table.fork_asked()
+            except OSError as error:
+                self._not_born(member, error)
+                return
+            try:
+                nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
+            except OSError as error:
+                self.table.fork_settled()
+                self._not_born(member, error)
+                return
+            member.asked_of = nest.peer
 
     def _start(self, peer: int, role: Role, slot: int, generation: int, module: str, *arguments: str) -> None:
         try:
@@ -130,15 +140,19 @@ class Shell:
         except (OSError, ScoreboardFullError) as error:
             self._emit(events.ForkFailed(process=peer, reason=str(error)))
             return
-        try:
-            with theirs:
+        with theirs:
+            try:
+                # First what it is told: this can fail, and then nobody has to be called back.
+                member.channel.send(self._boot(member), self._descriptors(member))
                 member.pid = self.table.start(peer, module, theirs.fileno(), *arguments)
-        except OSError as error:
-            self._drop(member)
-            self._emit(events.ForkFailed(process=peer, reason=str(error)))
-            return
-        member.channel.send(self._boot(member), self._descriptors(member))
+            except OSError as error:
+                self._not_born(member, error)
+                return
         self._born(member)
+
+    def _not_born(self, member: Member, error: OSError) -> None:
+        self._drop(member)
+        self._emit(events.ForkFailed(process=member.peer, reason=str(error)))
 
     def _born(self, member: Member) -> None:
         self.relay.set_pid(member.peer, member.pid)
@@ -319,7 +333,10 @@ class Shell:
 
     def _have_watched(self, nest: Member, member: Member) -> None:
         if member.peer in self.table and (pidfd := self.table.pidfd_of(member.peer)) >= 0:
-            nest.channel.send(Watch(pid=member.pid), [pidfd])
+            try:
+                nest.channel.send(Watch(pid=member.pid), [pidfd])
+            except OSError:  # no descriptor is left; until there is one the process is watched by us alone
+                self._loop.call_later(_WATCH_AGAIN, self._have_watched, nest, member)
 
     def _forked(self, nest: Member, peer: int, pid: int, error: str) -> None:
         member = self.members.get(peer)

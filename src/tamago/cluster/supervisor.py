@@ -205,7 +205,7 @@ class Supervisor:
             process,
             Failure(
                 problem=f"cannot start {process.to_log()}: {event.reason}",
-                hint="look at the limits on processes and memory (`ulimit -u`, the cgroup's pids.max and memory.max)",
+                hint="look at the limits on processes, memory and open files (`ulimit -u -n`, the cgroup's pids.max and memory.max)",
             ),
         )
 

@@ -154,7 +154,10 @@ class SteadyHandler(logging.Handler):
             self.release()
 
     def close(self) -> None:
-        """Write what can be written and let go of the descriptor, which stays open. In a forked child write nothing: it is the parent's."""
+        """Write what can be written and let go of the descriptor, which stays open. In a forked child write nothing: it is the parent's.
+
+        A line that comes later all the same (`atexit`, a thread) is written as any other.
+        """
         if os.getpid() == self._pid:
             self.flush()
         self._sink.close()
@@ -169,6 +172,8 @@ class SteadyHandler(logging.Handler):
             self._size += len(data)
 
     def _write_waiting(self) -> None:
+        if self._waiting and self._sink.closed:
+            self._sink = _Sink(self._fd)  # a line after logging.shutdown: no reason to block
         try:
             while self._waiting:
                 if self._torn:
@@ -210,6 +215,7 @@ class _Sink:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self.closed = False
         self._own: int | None = None
         self._socket: socket.socket | None = None
         self._limit = CHUNK
@@ -241,6 +247,7 @@ class _Sink:
         self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
+        self.closed = True
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -9,13 +9,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.process import proc
 from tests.process.control import Control
 from tests.process.harness import Cluster, Start
 from tests.process.privilege import AS_NOBODY, needs_root
-from tests.process.site import Site
+from tests.process.site import TAMAGO, Site
+from tests.process.transcript import Transcript
 
 _CONNECT = """
 import socket, sys
@@ -255,6 +259,44 @@ def test_a_command_when_nothing_runs_is_exit_code_3(site: Site, command: str) ->
     assert result.returncode == 3
     assert "not running" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_status_is_watched_as_plain_text_until_ctrl_c(start: Start) -> None:
+    cluster = start()
+    cluster.expect_ready(count=2)
+    with watching_status(cluster) as (process, seen):
+        old = cluster.workers()[1]
+        seen.expect(rf"^  worker 1 +{old} +ready ", count=3)
+        cluster.output.mark()
+        proc.end(old)
+        new = cluster.expect_ready(slot=1)[0]
+        seen.expect(rf"^  worker 1 +{new} +ready ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        seen.wait_end()
+    assert "\x1b" not in seen.text
+    assert "Traceback" not in seen.text
+    assert "Aborted" not in seen.text
+
+
+def test_watching_the_status_ends_with_the_cluster(start: Start) -> None:
+    cluster = start(workers=1)
+    with watching_status(cluster) as (process, seen):
+        seen.expect(rf"^{cluster.title}: ready ")
+        assert cluster.stop() == 0
+        assert process.wait() == 3
+        seen.expect("tamago: .* is not running")
+
+
+@contextmanager
+def watching_status(cluster: Cluster) -> Iterator[tuple[subprocess.Popen[bytes], Transcript]]:
+    """`tamago status --watch`, and what it prints."""
+    command = [str(TAMAGO), "status", "--title", cluster.title, "--watch", "--interval", "0.1"]
+    with subprocess.Popen(
+        command, cwd=cluster.site.app, env=cluster.site.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        yield process, Transcript(process.stdout)
 
 
 def test_status_all_lists_every_title(site: Site, start: Start) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.process import proc
 from tests.process.http_client import get
 from tests.process.site import TAMAGO, Site
+from tests.process.transcript import Transcript
 
 
 class Daemons:
@@ -190,6 +191,34 @@ def test_children_that_live_on_write_to_the_reopened_log(daemons: Daemons) -> No
     place = place_of(said)
     while not daemons.log().exists() or "LookupError" not in daemons.log().read_text():
         assert get(place, "/fail").status == 500
+
+
+def test_logs_are_followed_beyond_their_rotation_until_ctrl_c(daemons: Daemons) -> None:
+    said = daemons.serving()
+    place = place_of(said)
+    command = [str(TAMAGO), "logs", "--title", daemons.site.title, "-f", "--stream", "stderr"]
+    with subprocess.Popen(
+        command, cwd=daemons.site.app, env=daemons.site.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        seen = Transcript(process.stdout)
+        seen.expect("is ready on")
+        assert get(place, "/fail").status == 500
+        seen.expect("LookupError: this request fails")
+        seen.mark()
+        daemons.log().rename(daemons.log().with_suffix(".1"))
+        with daemons.log().with_suffix(".1").open("a") as old:
+            old.write("last words in the old file\n")
+        os.kill(said["pid"], signal.SIGUSR1)
+        seen.expect("last words in the old file")
+        seen.expect("log files reopened")
+        while not seen.found("LookupError: this request fails"):
+            assert get(place, "/fail").status == 500
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        seen.wait_end()
+    assert "Traceback" not in seen.text.replace('Traceback (most recent call last):\n  File "/tmp', "")
+    assert "Aborted" not in seen.text
 
 
 def test_a_link_in_the_place_of_a_log_is_refused(daemons: Daemons) -> None:

@@ -16,7 +16,7 @@ def test_a_thousand_mixed_signals_end_in_the_right_state(start: Start) -> None:
     cluster = start()
     order = random.Random(47)
     for _ in range(1000):
-        cluster.signal(order.choice((signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)))
+        cluster.signal(order.choice((signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD, signal.SIGUSR1)))
     wait_heard(cluster)
     # What the storm asked for is done before this is: 1 to a handful of workers, and one reload more.
     assert cluster.cli("reload").returncode == 0

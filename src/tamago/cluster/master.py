@@ -157,6 +157,7 @@ class Cluster:
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
         self.shell.next_outfit = replace(self.shell.next_outfit, settings=fresh, target=find_target(fresh))
+        self.shell.forget_outfits(serving=self.supervisor.generation)
         workers = fresh.workers if fresh.workers != self.settings.workers else 0
         return await self._ask(lambda request: events.ReloadRequested(request=request, workers=workers))
 

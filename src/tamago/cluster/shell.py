@@ -212,6 +212,11 @@ class Shell:
             except OSError:  # no descriptor is left to send; perhaps it may open them
                 member.channel.send(Reopen())
 
+    def forget_outfits(self, *, serving: int) -> None:
+        """Let go of what generations were started with of whom nobody is left; the one that serves may have to be made anew."""
+        needed = {serving, *(member.generation for member in self.members.values())}
+        self._outfits = {number: outfit for number, outfit in self._outfits.items() if number in needed}
+
     def move_empty_slots(self, empty: frozenset[int]) -> None:
         """Sticky: let neighbours serve the clients of slots (from 1) that stay empty."""
         for listener in self.next_outfit.listeners:

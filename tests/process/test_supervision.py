@@ -335,6 +335,7 @@ def test_restart_agent_replaces_the_agent_and_nobody_else(site: Site, start: Sta
     before = cluster.tree()
     cluster.expect("@agent-ready")
     assert cluster.cli("restart-agent").returncode == 0
+    cluster.expect("@agent-ready", count=2)
     order = [match[1] for match in cluster.output.found(r"@agent-(\w+)")]
     assert order.index("stop") < len(order) - 1 - order[::-1].index("ready"), order
     after = cluster.tree()

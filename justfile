@@ -29,6 +29,11 @@ fix:
 simulate *args:
     HYPOTHESIS_PROFILE=deep ./scripts/test tests/properties {{ args }}
 
+# Faults at random under load, for ten minutes unless told otherwise: just soak --minutes 3 --seed 7
+soak *args:
+    ./scripts/venv
+    .venv/bin/python -m benchmarks soak {{ args }}
+
 # The documentation, live
 docs:
     ./scripts/venv

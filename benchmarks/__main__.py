@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput, websocket_echo
+from benchmarks import idle, installing, memory, messenger, reloading, report, soak, startup, throughput, websocket_echo
 
 BENCHMARKS = {
     "start": startup,
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
     everything = commands.add_parser("all", help="All of them one after the other, then the report: about 40 minutes.")
     everything.add_argument("--quick", action="store_true", help="fewer repetitions: about 15 minutes")
+    soak.add_arguments(commands.add_parser("soak", help=(soak.__doc__ or "").splitlines()[0]))
     commands.add_parser("report", help=(report.__doc__ or "").splitlines()[0])
     return parser
 
@@ -69,6 +70,8 @@ def main() -> None:
             installing.run(arguments)
         case "report":
             _report()
+        case "soak":
+            sys.exit(soak.run(arguments))
         case "all":
             for name in BENCHMARKS:
                 _measure(parser.parse_args([name, *(QUICK[name] if arguments.quick else [])]))

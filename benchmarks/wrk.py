@@ -33,7 +33,18 @@ def executable() -> str:
 
 async def load(url: str, *, connections: int, seconds: int, post: int = 0, close: bool = False) -> Load:
     """Send requests for so long. `post`: each has a JSON body of so many bytes; `close`: each has a connection of its own."""
-    command = [executable(), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "10s", "--latency"]
+    command = [
+        executable(),
+        "--threads",
+        "1",
+        "--connections",
+        str(connections),
+        "--duration",
+        f"{seconds}s",
+        "--timeout",
+        "10s",
+        "--latency",
+    ]
     if close:
         command += ["--header", "Connection: close"]
     if post:

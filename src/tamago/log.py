@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -154,7 +155,10 @@ class SteadyHandler(logging.Handler):
             self.release()
 
     def close(self) -> None:
-        """Write what can be written and let go of the descriptor, which stays open. In a forked child write nothing: it is the parent's."""
+        """Write what can be written and let go of the descriptor, which stays open. In a forked child write nothing: it is the parent's.
+
+        A line that comes later all the same (`atexit`, a thread) is written as any other.
+        """
         if os.getpid() == self._pid:
             self.flush()
         self._sink.close()
@@ -169,6 +173,8 @@ class SteadyHandler(logging.Handler):
             self._size += len(data)
 
     def _write_waiting(self) -> None:
+        if self._waiting and self._sink.closed:
+            self._sink = _Sink(self._fd)  # a line after logging.shutdown: no reason to block
         try:
             while self._waiting:
                 if self._torn:
@@ -210,6 +216,7 @@ class _Sink:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self.closed = False
         self._own: int | None = None
         self._socket: socket.socket | None = None
         self._limit = CHUNK
@@ -241,6 +248,7 @@ class _Sink:
         self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
+        self.closed = True
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -267,18 +275,23 @@ def reopen(stdout_path: str, stderr_path: str) -> None:
 
     Called at the start of a daemon, and again to let go of a log file that was rotated away.
     """
-    paths = {1: stdout_path, 2: stderr_path}
-    opened: dict[str, int] = {}
+    opened: dict[int, int] = {}
     try:
-        for path in filter(None, paths.values()):
-            if path not in opened:
-                opened[path] = _open_log(path)
-        for fd, path in paths.items():
+        for fd, path in ((1, stdout_path), (2, stderr_path)):
             if path:
-                os.dup2(opened[path], fd, inheritable=True)
-    finally:
-        for fd in opened.values():
-            os.close(fd)
+                opened[fd] = _open_log(path)
+    except LogFileError:
+        for file in opened.values():
+            os.close(file)
+        raise
+    replace(opened)
+
+
+def replace(files: Mapping[int, int]) -> None:
+    """Put open files in the place of descriptors, `{2: file}`; they are closed where they were."""
+    for fd, file in files.items():
+        os.dup2(file, fd, inheritable=True)
+        os.close(file)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, SteadyHandler):
             handler.redirect()

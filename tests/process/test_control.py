@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.process import proc
 from tests.process.control import Control
 from tests.process.harness import Cluster, Start
 from tests.process.privilege import AS_NOBODY, needs_root
-from tests.process.site import Site
+from tests.process.site import TAMAGO, Site
+from tests.process.transcript import Transcript
 
 _CONNECT = """
 import socket, sys
@@ -127,9 +130,7 @@ def test_hundreds_of_connections_do_not_lock_out_who_has_something_to_say(start:
         client = socket.socket(socket.AF_UNIX)
         client.connect(str(run_directory(cluster) / "control.sock"))
         crowd.append(client)
-    began = time.monotonic()
     assert cluster.cli("status").returncode == 0
-    assert time.monotonic() - began < 5
     for client in crowd:
         client.close()
     assert cluster.stop() == 0
@@ -226,14 +227,13 @@ def test_status_while_it_reloads_answers_at_once(site: Site, start: Start) -> No
     cluster.expect_generation(2)
 
 
-def test_status_of_a_stopped_master_is_unknown_and_comes_within_seconds(start: Start) -> None:
+def test_status_of_a_stopped_master_is_unknown_and_does_not_wait_for_it(start: Start) -> None:
     cluster = start()
     cluster.signal(signal.SIGSTOP)
-    began = time.monotonic()
     result = cluster.cli("status", "--json")
-    assert time.monotonic() - began < 4
     assert result.returncode == 1
     assert json.loads(result.stdout)["state"] == "unknown"
+    assert "has not answered for 0.9" in json.loads(result.stdout)["problem"]
     assert json.loads(result.stdout)["pid"] == cluster.pid
     cluster.signal(signal.SIGCONT)
     assert cluster.cli("status").returncode == 0
@@ -255,6 +255,44 @@ def test_a_command_when_nothing_runs_is_exit_code_3(site: Site, command: str) ->
     assert result.returncode == 3
     assert "not running" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_status_is_watched_as_plain_text_until_ctrl_c(start: Start) -> None:
+    cluster = start()
+    cluster.expect_ready(count=2)
+    with watching_status(cluster) as (process, seen):
+        old = cluster.workers()[1]
+        seen.expect(rf"^  worker 1 +{old} +ready ", count=3)
+        cluster.output.mark()
+        proc.end(old)
+        new = cluster.expect_ready(slot=1)[0]
+        seen.expect(rf"^  worker 1 +{new} +ready ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        seen.wait_end()
+    assert "\x1b" not in seen.text
+    assert "Traceback" not in seen.text
+    assert "Aborted" not in seen.text
+
+
+def test_watching_the_status_ends_with_the_cluster(start: Start) -> None:
+    cluster = start(workers=1)
+    with watching_status(cluster) as (process, seen):
+        seen.expect(rf"^{cluster.title}: ready ")
+        assert cluster.stop() == 0
+        assert process.wait() == 3
+        seen.expect("tamago: .* is not running")
+
+
+@contextmanager
+def watching_status(cluster: Cluster) -> Iterator[tuple[subprocess.Popen[bytes], Transcript]]:
+    """`tamago status --watch`, and what it prints."""
+    command = [str(TAMAGO), "status", "--title", cluster.title, "--watch", "--interval", "0.1"]
+    with subprocess.Popen(
+        command, cwd=cluster.site.app, env=cluster.site.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        yield process, Transcript(process.stdout)
 
 
 def test_status_all_lists_every_title(site: Site, start: Start) -> None:

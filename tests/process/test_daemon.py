@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.process import proc
 from tests.process.http_client import get
+from tests.process.privilege import NOBODY, needs_root
 from tests.process.site import TAMAGO, Site
+from tests.process.test_containers import everybody_reaches_python
+from tests.process.transcript import Transcript
 
 
 class Daemons:
@@ -22,14 +26,14 @@ class Daemons:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    def start(self, *arguments: str, title: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str, title: str = "", prefix: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `tamago start --daemon` to its end. It ends although the daemon lives on: nobody there holds its output."""
         flags = ["--title", title or self.site.title, "--app", "main:app", "--workers", "2", "--port", "0"]
-        return self.site.run("start", "--daemon", *flags, *arguments, **environment)
+        return self.site.run("start", "--daemon", *flags, *arguments, prefix=prefix, **environment)
 
-    def serving(self, *arguments: str, title: str = "") -> dict[str, Any]:
+    def serving(self, *arguments: str, title: str = "", prefix: Sequence[str] = ()) -> dict[str, Any]:
         """Start one that serves; return what it says about itself."""
-        result = self.start("--json", *arguments, title=title)
+        result = self.start("--json", *arguments, title=title, prefix=prefix)
         assert result.returncode == 0, result.stderr
         said: dict[str, Any] = json.loads(result.stdout)
         return said
@@ -190,6 +194,54 @@ def test_children_that_live_on_write_to_the_reopened_log(daemons: Daemons) -> No
     place = place_of(said)
     while not daemons.log().exists() or "LookupError" not in daemons.log().read_text():
         assert get(place, "/fail").status == 500
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
+def test_children_that_run_as_another_user_write_to_the_reopened_log(daemons: Daemons, mode: tuple[str, ...]) -> None:
+    prefix = everybody_reaches_python(daemons.site)
+    said = daemons.serving("--user", str(NOBODY), "--group", str(NOBODY), *mode, prefix=prefix)
+    place = place_of(said)
+    daemons.log().parent.chmod(0o700)  # where only root may open a file
+    for stream in ("stdout", "stderr"):
+        daemons.log(stream).rename(daemons.log(stream).with_suffix(".1"))
+    os.kill(said["pid"], signal.SIGUSR1)
+    for slot in (1, 2):
+        while not daemons.log().exists() or not re.search(rf"\[worker {slot} .*\n(.*\n)*?LookupError", daemons.log().read_text()):
+            assert get(place, "/fail").status == 500
+    # What the nest forks from now on, too.
+    result = daemons.site.run("kick", "1", "--title", daemons.site.title)
+    assert result.returncode == 0, result.stderr
+    assert "@up role=worker slot=1" in daemons.log("stdout").read_text()
+    assert "still writing to the old log files" not in daemons.log().read_text() + daemons.log().with_suffix(".1").read_text()
+
+
+def test_logs_are_followed_beyond_their_rotation_until_ctrl_c(daemons: Daemons) -> None:
+    said = daemons.serving()
+    place = place_of(said)
+    command = [str(TAMAGO), "logs", "--title", daemons.site.title, "-f", "--stream", "stderr"]
+    with subprocess.Popen(
+        command, cwd=daemons.site.app, env=daemons.site.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        seen = Transcript(process.stdout)
+        seen.expect("is ready on")
+        assert get(place, "/fail").status == 500
+        seen.expect("LookupError: this request fails")
+        seen.mark()
+        daemons.log().rename(daemons.log().with_suffix(".1"))
+        with daemons.log().with_suffix(".1").open("a") as old:
+            old.write("last words in the old file\n")
+        os.kill(said["pid"], signal.SIGUSR1)
+        seen.expect("last words in the old file")
+        seen.expect("log files reopened")
+        while not seen.found("LookupError: this request fails"):
+            assert get(place, "/fail").status == 500
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        seen.wait_end()
+    assert "Traceback" not in seen.text.replace('Traceback (most recent call last):\n  File "/tmp', "")
+    assert "Aborted" not in seen.text
 
 
 def test_a_link_in_the_place_of_a_log_is_refused(daemons: Daemons) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 from tests.process import proc
@@ -125,11 +124,9 @@ def test_descendants_that_run_something_else_do_not_hold_the_port(site: Site, st
     assert not proc.listening_inodes() & set(proc.descriptors_of(cluster.get(f"/{path}").json()).values())
 
 
-def test_a_stop_with_descendants_of_every_kind_is_quick(site: Site, start: Start) -> None:
+def test_a_stop_does_not_wait_for_descendants_of_any_kind(site: Site, start: Start) -> None:
     site.use("kin")
-    cluster = start()
+    cluster = start("--stop-timeout", "600")
     for path in _KIN:
         cluster.get(f"/{path}")
-    began = time.monotonic()
     assert cluster.stop() == 0
-    assert time.monotonic() - began < 8

@@ -124,20 +124,20 @@ def test_a_stopped_worker_costs_only_what_it_had_accepted(start: Start) -> None:
 
 
 def test_suspend_resume_does_not_murder_workers(start: Start) -> None:
-    cluster = start("--hang-timeout", "1")
+    cluster = start("--hang-timeout", "2")
     cluster.expect_ready(count=2)
     pids = freeze(cluster)
     assert nobody_ends(pids, within=4.5)
     thaw(pids)
     # Longer than the hang timeout and the next looks.
-    assert nobody_ends(pids, within=3.0)
+    assert nobody_ends(pids, within=4.0)
     assert sorted(pids[1:]) == sorted(cluster.tree())
     assert cluster.get().text == "hello"
     assert "hangs" not in cluster.output.text
 
 
 def test_a_master_that_stood_still_does_not_murder_workers(start: Start) -> None:
-    cluster = start("--hang-timeout", "1")
+    cluster = start("--hang-timeout", "2")
     cluster.expect_ready(count=2)
     pids = list(cluster.tree())
     cluster.signal(signal.SIGSTOP)
@@ -145,7 +145,7 @@ def test_a_master_that_stood_still_does_not_murder_workers(start: Start) -> None
     while time.monotonic() < until:
         assert cluster.get().text == "hello", "the workers serve on"
     cluster.signal(signal.SIGCONT)
-    assert nobody_ends(pids, within=2.5)
+    assert nobody_ends(pids, within=3.5)
     assert "hangs" not in cluster.output.text
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -159,10 +158,9 @@ def test_a_request_to_a_process_that_dies_meanwhile_is_answered_with_an_error(ta
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(once, talkers, "/request/agent/never/20")
         talkers.expect("@never")
-        began = time.monotonic()
         proc.end(talkers.pid_of("agent"))
+        # Had nobody noticed, it would be the timeout that is told.
         assert asked.result()["error"] == "ReceiverGoneError"
-        assert time.monotonic() - began < 3
 
 
 def test_a_message_that_is_too_large_is_refused_at_the_sender_who_lives_on(talkers: Cluster) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,41 @@ def test_systemd_is_told_ready_reloading_and_stopping(site: Site, start: Start) 
         assert b"READY=1" in manager.recv(4096).split(b"\n")
         cluster.stop()
         assert b"STOPPING=1" in manager.recv(4096).split(b"\n")
+
+
+def test_the_watchdog_of_systemd_is_fed_from_ready_on_and_all_is_said_in_order(site: Site, start: Start) -> None:
+    began = time.monotonic()
+    feeds = 0
+
+    def hear(*, food: bool) -> list[str]:
+        """Block until the master feeds the watchdog, or until it says something else."""
+        nonlocal feeds
+        while True:
+            lines = manager.recv(4096).decode().split("\n")
+            feeds += lines == ["WATCHDOG=1"]
+            if food == (lines == ["WATCHDOG=1"]):
+                return lines
+            assert not food, lines
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{site.root}/notify")
+        cluster = start(environment={"NOTIFY_SOCKET": f"{site.root}/notify", "WATCHDOG_USEC": "1000000"})
+        where = f"http://127.0.0.1:{cluster.port}"
+        # The first of all: nothing is said before it serves.
+        assert manager.recv(4096).decode().split("\n") == ["READY=1", f"MAINPID={cluster.pid}", f"STATUS=generation 1 serves on {where}"]
+        hear(food=True)
+        before = time.monotonic_ns() // 1000
+        cluster.signal(signal.SIGHUP)
+        first, second, third = hear(food=False)
+        assert (first, third) == ("RELOADING=1", "STATUS=reloading")
+        assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+        assert hear(food=False) == ["READY=1", f"MAINPID={cluster.pid}", f"STATUS=generation 2 serves on {where}"]
+        hear(food=True)
+        cluster.signal(signal.SIGTERM)
+        assert hear(food=False) == ["STOPPING=1", "STATUS=stopping"]
+        assert cluster.wait() == 0
+    # Twice an interval, one for the moment it got ready.
+    assert feeds <= (time.monotonic() - began) / 0.5 + 1
 
 
 def test_a_socket_of_systemd_is_taken_over(site: Site, start: Start) -> None:

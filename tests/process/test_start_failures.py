@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,27 @@ def test_a_taken_port_is_the_first_and_only_error(site: Site) -> None:
     assert failed.problem == f"tamago: cannot listen on 127.0.0.1:{port}: the address is already in use"
     assert f"ss -ltnp 'sport = :{port}'" in failed.hint
     assert not failed.imported, "nothing was imported"
+    assert failed.tracebacks == 0
+
+
+# A network namespace whose kernel has no room for the program; it comes before what shares the socket out.
+_NO_ROOM_FOR_BPF = ("unshare", "--net", "sh", "-c", 'echo 64 > /proc/sys/net/core/optmem_max && exec "$@"', "sh")
+
+
+@needs_root
+def test_sticky_is_refused_where_its_program_cannot_be_attached(site: Site) -> None:
+    before = Path("/proc/sys/net/core/optmem_max").read_text()
+    if subprocess.run([*_NO_ROOM_FOR_BPF, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets us not make a network that refuses it")
+    if (now := Path("/proc/sys/net/core/optmem_max").read_text()) != before:
+        Path("/proc/sys/net/core/optmem_max").write_text(before)
+        pytest.skip(f"this kernel has one limit for all its networks, now {now}")
+    failed = fail(site, "--sticky", "--host", "0.0.0.0", prefix=_NO_ROOM_FOR_BPF)
+    assert failed.code == 1
+    assert "sticky" in failed.problem
+    assert "Cannot allocate memory" in failed.problem
+    assert "without --sticky" in failed.hint
+    assert not failed.imported
     assert failed.tracebacks == 0
 
 

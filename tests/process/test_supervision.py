@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tests.process import proc
+from tests.process.control import Control
 from tests.process.harness import Cluster, Start
 from tests.process.http_client import Connection, LostError
 from tests.process.load import Load
@@ -41,11 +42,9 @@ def test_kill9_worker_respawns_and_exit_code(start: Start) -> None:
     cluster.expect_ready(count=2)
     cluster.output.mark()
     old = cluster.workers()
-    began = time.monotonic()
     proc.end(old[1])
     cluster.expect_ready(slot=1)
-    assert time.monotonic() - began < 2
-    assert cluster.output.found(rf"worker 1 gen=1 pid={old[1]} died after .*: signal SIGKILL")
+    assert cluster.output.found(rf"worker 1 gen=1 pid={old[1]} died after .*: signal SIGKILL; next try now")
     new = cluster.workers()
     assert new[1] != old[1]
     assert new[2] == old[2]
@@ -217,29 +216,39 @@ def test_crash_loop_backs_off_and_reports(site: Site, start: Start) -> None:
     assert pauses == sorted(pauses)
     assert 0.3 <= pauses[0] <= 0.5
     assert 1.5 <= pauses[2] <= 2.0
+    boots = len(cluster.output.found("@boot .*slot=1"))
+    assert boots <= 5, boots
     assert cluster.cli("status").returncode == 1
     assert cluster.status()["degraded"] is True
     assert cluster.get().text == "hello", "the other one serves"
-    boots = len(cluster.output.found("@boot .*slot=1"))
-    assert boots <= 5, boots
     assert proc.cpu_seconds(cluster.pid) - before < 0.5 * (time.monotonic() - began)
     (site.app / "crash").unlink()
     cluster.expect_ready(slot=1)
     assert cluster.cli("status").returncode == 0
 
 
-def test_a_kick_ends_the_pause_of_a_slot(site: Site, start: Start) -> None:
-    crash_on_demand(site)
+def pause_slot_1(cluster: Cluster) -> None:
+    """Kill the worker in slot 1 again and again until it pauses for longer than anything else here takes: 22 s at least."""
+    control = Control(cluster)
+    for died in range(8):
+        if died:
+            control.call("kick", slot=1)
+        cluster.output.mark()
+        proc.end(cluster.workers()[1])
+        said = cluster.expect(r"worker 1 .* died .*; next try (now|in (?P<pause>[\d.]+) s)")[0]
+        if not died:
+            cluster.expect_ready(slot=1)
+    control.close()
+    assert float(said["pause"]) > 20
+
+
+def test_a_kick_ends_the_pause_of_a_slot(start: Start) -> None:
     cluster = start()
     cluster.expect_ready(count=2)
-    site.write("crash", "")
-    cluster.output.mark()
-    proc.end(cluster.workers()[1])
-    cluster.expect(r"next try in [23]\.")
-    (site.app / "crash").unlink()
+    pause_slot_1(cluster)
     began = time.monotonic()
     assert cluster.cli("kick", "1").returncode == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 20
     assert sorted(cluster.workers()) == [1, 2]
 
 
@@ -253,17 +262,13 @@ def test_max_restarts_gives_up_and_exits_1(site: Site, start: Start) -> None:
     assert "--max-restarts" in cluster.output.text
 
 
-def test_a_stop_during_a_pause_does_not_wait_for_it(site: Site, start: Start) -> None:
-    crash_on_demand(site)
+def test_a_stop_during_a_pause_does_not_wait_for_it(start: Start) -> None:
     cluster = start()
     cluster.expect_ready(count=2)
-    site.write("crash", "")
-    cluster.output.mark()
-    proc.end(cluster.workers()[1])
-    cluster.expect(r"next try in [12]\.")
+    pause_slot_1(cluster)
     began = time.monotonic()
     assert cluster.stop() == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 20
 
 
 # ── what an operator asks for ────────────────────────────────────────────────────────────────────────────────────────
@@ -330,6 +335,7 @@ def test_restart_agent_replaces_the_agent_and_nobody_else(site: Site, start: Sta
     before = cluster.tree()
     cluster.expect("@agent-ready")
     assert cluster.cli("restart-agent").returncode == 0
+    cluster.expect("@agent-ready", count=2)
     order = [match[1] for match in cluster.output.found(r"@agent-(\w+)")]
     assert order.index("stop") < len(order) - 1 - order[::-1].index("ready"), order
     after = cluster.tree()

@@ -174,6 +174,20 @@ def test_a_full_socket_does_not_block() -> None:
         assert read_available(theirs.fileno()).startswith(b"000000 xxx")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_lines_after_the_end_of_logging_are_written_and_do_not_block(kind: str) -> None:
+    theirs, ours = (sock.detach() for sock in socket.socketpair()) if kind == "socket" else os.pipe()
+    handler = SteadyHandler(ours)
+    handler.close()
+    send(handler)
+    assert read_available(theirs).decode() == f"000000 {LINE}\n"
+    send(handler, 1000)
+    assert handler.dropped > 0
+    handler.close()
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_a_pipe_nobody_reads_any_more_is_survived_and_counted() -> None:
     reader, writer = os.pipe()
     with steady(writer) as handler:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import cast
@@ -70,8 +70,14 @@ def enter(boot: Boot) -> None:
         tamago.messenger.connect(Importing())
 
 
-def reopen_logs(boot: Boot) -> None:
-    """Open the log files by their names again, if this process may; else go on with those it has."""
+def reopen_logs(boot: Boot, descriptors: Sequence[int] = ()) -> None:
+    """Put the log files the master opened in the place of ours, or open them by their names; if we may not, go on with those we have."""
+    replaced = [fd for fd, path in ((1, boot.stdout), (2, boot.stderr)) if path]
+    if replaced and len(descriptors) == len(replaced):
+        log.replace(dict(zip(replaced, descriptors, strict=True)))
+        return
+    for descriptor in descriptors:  # not all came: we may open no more files
+        os.close(descriptor)
     try:
         log.reopen(boot.stdout, boot.stderr)
     except TamagoError as error:

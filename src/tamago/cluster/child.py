@@ -68,7 +68,12 @@ class Child:
         self._dump_tasks_too()
         self._beat()
         self._transport = ChannelTransport(
-            self._sock, peer=self._boot.peer, loop=self._loop, on_control=self._control, on_eof=self._orphaned
+            self._sock,
+            peer=self._boot.peer,
+            loop=self._loop,
+            on_control=self._control,
+            on_eof=self._orphaned,
+            descriptors=self._boot.run_as is not None,
         )
         tamago.messenger.connect(self._transport)
         self._transport.send_control(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
@@ -133,7 +138,7 @@ class Child:
                 self._closing = closing
                 self._leave.set()
             case Reopen():
-                reopen_logs(self._boot)
+                reopen_logs(self._boot, self._transport.take_descriptors())
             case _:
                 _log.warning("a message for another kind of process came here: %r", message)
 
@@ -269,7 +274,6 @@ def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], tar
 def leave(code: int) -> NoReturn:
     """Run what the application registered with `atexit`, flush, and exit; a fork must not unwind the nest's stack."""
     log.flush(0.5)
-    # The last of these is logging.shutdown, which closes our handler: what is flushed after it would block on a full pipe.
     atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does; there is no public name
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, TypeError):  # closed, or replaced by something that is no file

@@ -37,6 +37,8 @@ MOST_OUTPUT = 4 * 1024 * 1024
 """Bytes a client may leave unread before it is dropped."""
 LAST_WORDS = 0.5
 """Seconds that commands in flight have to be answered when the server closes."""
+_BACKLOG = 128
+_ACCEPT_AGAIN = 1.0
 IDLE_TIMEOUT = 30.0
 """Seconds a client may take for a line, or stay without a command."""
 
@@ -60,28 +62,26 @@ class ControlServer:
         self._rundir = rundir
         self.handler = handler
         self.idle_timeout = idle_timeout
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._out_of_descriptors = False
         self._clients: dict[_Client, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
 
     async def start(self) -> None:
         """Bind and listen. Raises `TamagoError` if that is not possible."""
-        listener = bind_control(self._rundir)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Client(self), sock=listener, backlog=128)
+        listener = self._listener = bind_control(self._rundir)
+        listener.listen(_BACKLOG)
+        self._accept_from(listener)
 
     async def reopen(self) -> None:
         """Bind again after the run directory was made anew. Clients keep their connections."""
-        if self._server is not None:
-            self._server.close()
+        self._close_listener()
         await self.start()
 
     async def close(self) -> None:
         """Stop listening, give the clients what is written for them, and close. Commands without an answer are cancelled."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._close_listener()
         if self._tasks:
             # What they waited for has happened or never will; a moment for their last words.
             _, unanswered = await asyncio.wait(self._tasks, timeout=LAST_WORDS)
@@ -92,6 +92,40 @@ class ControlServer:
             client.finish()
         # One turn of the loop, so that what the transports can write at once is written.
         await asyncio.sleep(0)
+
+    # Not asyncio's own accepting: without a descriptor it logs a traceback for each place in the backlog, every second.
+    def _accept_from(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # The client waits in the queue, and the kernel would tell of it again at once.
+            loop.remove_reader(listener.fileno())
+            loop.call_later(_ACCEPT_AGAIN, self._accept_from, listener)
+            if not self._out_of_descriptors:
+                self._out_of_descriptors = True
+                LOG.error("control: no file descriptor is left for a client, which waits: %s", error)  # noqa: TRY400 - no bug of ours
+            return
+        self._out_of_descriptors = False
+        sock.setblocking(False)
+        task = loop.create_task(self._connect(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, sock: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: _Client(self), sock)
+
+    def _close_listener(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
 
     def admit(self, client: _Client, sock: socket.socket) -> str | None:
         """Register a new client; return why it is refused, or None."""

@@ -70,10 +70,10 @@ class EarlyNest:
                 os.waitpid(self.pid, 0)
             self.pid = 0
 
-    def take(self) -> tuple[int, socket.socket]:
-        """Return its pid and our end of its channel; both belong to the caller from now on."""
+    def take(self) -> int:
+        """Return its pid; it and `sock`, our end of its channel, belong to the caller from now on."""
         pid, self.pid = self.pid, 0
-        return pid, self.sock
+        return pid
 
 
 AHEAD: Final = (HOSTED_LOADER.partition(":")[0],)

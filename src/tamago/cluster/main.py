@@ -91,7 +91,7 @@ class Master:
         add(signal.SIGHUP, self._do, "reload", self._cluster.reload)
         add(signal.SIGTTIN, self._do, "scale", lambda: self._cluster.scale(1, relative=True))
         add(signal.SIGTTOU, self._do, "scale", lambda: self._cluster.scale(-1, relative=True))
-        add(signal.SIGUSR1, self._reopen)
+        add(signal.SIGUSR1, self._cluster.reopen_logs)
         add(signal.SIGUSR2, self._dump)
         self._loop.add_signal_handler(signal.SIGCHLD, self._cluster.reap)
         _make_room_for_a_storm()
@@ -119,12 +119,6 @@ class Master:
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _reopen(self) -> None:
-        log.reopen(self._launch.stdout, self._launch.stderr)
-        if self._cluster.is_open:
-            self._cluster.reopen_logs()
-        _log.info("log files reopened")
 
     def _dump(self) -> None:
         if self._cluster.is_open:

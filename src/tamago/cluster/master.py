@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, ClassVar, assert_never
 
+from tamago import log
 from tamago.cluster import events
 from tamago.cluster.callbacks import Callbacks, Happening
 from tamago.cluster.control import ControlServer
@@ -163,6 +164,7 @@ class Cluster:
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
         self.shell.next_outfit = replace(self.shell.next_outfit, settings=fresh, target=find_target(fresh))
+        self.shell.forget_outfits(serving=self.supervisor.generation)
         workers = fresh.workers if fresh.workers != self.settings.workers else 0
         return await self._ask(lambda request: events.ReloadRequested(request=request, workers=workers))
 
@@ -221,8 +223,15 @@ class Cluster:
             self.shell.table.on_sigchld()
 
     def reopen_logs(self) -> None:
-        """Have the children reopen their log files."""
-        self.shell.reopen_logs()
+        """Let go of log files that were rotated away, in the master and in all its children; if they cannot be made anew, in none."""
+        try:
+            log.reopen(self.stdout, self.stderr)
+        except TamagoError as error:
+            _log.warning("still writing to the old log files: %s", error.problem)
+            return
+        if self.is_open:
+            self.shell.reopen_logs()
+        _log.info("log files reopened")
 
     def status(self) -> dict[str, Any]:
         """Describe the cluster and each process, as `tamago status --json` shows it."""

@@ -83,7 +83,7 @@ class Nest:
                 self._forget_the_dead()
                 self._pidfds[pid] = received.descriptors[0]
             case Reopen():
-                reopen_logs(self._boot)
+                reopen_logs(self._boot, received.descriptors)
             case _:
                 for descriptor in received.descriptors:
                     os.close(descriptor)

@@ -43,6 +43,8 @@ class ProcessTable:
         # Invariant: sessions of children that are gone, whose members, if any, are still to be ended.
         self._sessions: set[int] = set()
         self._forks_pending = 0
+        # Kept open for the pidfds of those to come: a process that exists already must not fail for want of a descriptor.
+        self._spare: list[int] = []
         self.strangers_reaped = 0
 
     def __contains__(self, peer: int) -> bool:
@@ -63,12 +65,19 @@ class ProcessTable:
 
     def start(self, peer: int, module: str, channel_fd: int, *arguments: str) -> int:
         """Start a fresh interpreter on `module` and take it on; return its pid. Raises OSError."""
-        pid = start_interpreter(module, channel_fd, *arguments, marker=self._marker)
+        self._keep_spare()
+        try:
+            pid = start_interpreter(module, channel_fd, *arguments, marker=self._marker)
+        except OSError:
+            self._let_go_of_spare()
+            raise
         self.adopt(peer, pid)
         return pid
 
     def adopt(self, peer: int, pid: int) -> None:
         """Take on a child that is there already, such as one the nest forked; the kernel has made us its parent."""
+        if self._spare:
+            self._let_go_of_spare()
         pidfd = -1
         if hasattr(os, "pidfd_open"):
             pidfd = os.pidfd_open(pid)
@@ -76,14 +85,23 @@ class ProcessTable:
         self._children[peer] = _Child(peer, pid, pidfd)
 
     def fork_asked(self) -> None:
-        """A nest was asked to fork: until it says what came of it, a child unknown to us may be that one."""
+        """A nest is about to be asked to fork: until it says what came of it, a child unknown to us may be that one. Raises OSError."""
+        self._keep_spare()
         self._forks_pending += 1
 
     def fork_settled(self) -> None:
         """What came of a fork is known, and the child adopted if there is one."""
         self._forks_pending -= 1
+        if len(self._spare) > self._forks_pending:
+            self._let_go_of_spare()
         # Who ended meanwhile was left alone, and no signal will tell again.
         self.on_sigchld()
+
+    def _keep_spare(self) -> None:
+        self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    def _let_go_of_spare(self) -> None:
+        os.close(self._spare.pop())
 
     # ── death ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -44,6 +44,8 @@ from tamago.types import Role, TargetSpec
 
 _log = logging.getLogger("tamago")
 
+_WATCH_AGAIN = 1.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Member:
@@ -117,16 +119,16 @@ class Shell:
             self._start_early(command, early)
 
     def _start_early(self, command: events.StartNest, early: EarlyNest) -> None:
-        pid, ours = early.take()
-        member = self._enrol(command.process, Role.NEST, 0, command.generation, ours)
+        member = self._enrol(command.process, Role.NEST, 0, command.generation, early.sock)
+        member.channel.send(self._boot(member))
+        member.pid = early.take()
         try:
-            self.table.adopt(command.process, pid)
-            limits.hand_on(pid)  # ours may have been raised since it was started
-        except ProcessLookupError:
-            self._drop(member)
-            self._emit(events.ForkFailed(process=command.process, reason="its interpreter died before it was asked anything"))
+            self.table.adopt(member.peer, member.pid)
+            limits.hand_on(member.pid)  # ours may have been raised since it was started
+        except ProcessLookupError as error:  # it died before it was asked anything
+            self._not_born(member, error)
             return
-        self._begin(member, pid)
+        self._born(member)
 
     def dismiss_early_nest(self) -> None:
         """End the interpreter that was to become the first nest, if it is still waiting."""
@@ -150,10 +152,19 @@ class Shell:
         except (OSError, ScoreboardFullError) as error:
             self._emit(events.ForkFailed(process=command.process, reason=str(error)))
             return
-        member.asked_of = nest.peer
-        self.table.fork_asked()
         with theirs:
-            nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
+            try:
+                self.table.fork_asked()
+            except OSError as error:
+                self._not_born(member, error)
+                return
+            try:
+                nest.channel.send(Fork(boot=self._boot(member)), [theirs.fileno(), *self._descriptors(member)])
+            except OSError as error:
+                self.table.fork_settled()
+                self._not_born(member, error)
+                return
+            member.asked_of = nest.peer
 
     def _start(self, peer: int, role: Role, slot: int, generation: int, module: str, *arguments: str) -> None:
         try:
@@ -161,20 +172,19 @@ class Shell:
         except (OSError, ScoreboardFullError) as error:
             self._emit(events.ForkFailed(process=peer, reason=str(error)))
             return
-        try:
-            with theirs:
-                pid = self.table.start(peer, module, theirs.fileno(), *arguments)
-        except OSError as error:
-            self._drop(member)
-            self._emit(events.ForkFailed(process=peer, reason=str(error)))
-            return
-        self._begin(member, pid)
-
-    def _begin(self, member: Member, pid: int) -> None:
-        """Tell a fresh interpreter who it is."""
-        member.pid = pid
-        member.channel.send(self._boot(member), self._descriptors(member))
+        with theirs:
+            try:
+                # First what it is told: this can fail, and then nobody has to be called back.
+                member.channel.send(self._boot(member), self._descriptors(member))
+                member.pid = self.table.start(peer, module, theirs.fileno(), *arguments)
+            except OSError as error:
+                self._not_born(member, error)
+                return
         self._born(member)
+
+    def _not_born(self, member: Member, error: OSError) -> None:
+        self._drop(member)
+        self._emit(events.ForkFailed(process=member.peer, reason=str(error)))
 
     def _born(self, member: Member) -> None:
         self.relay.set_pid(member.peer, member.pid)
@@ -223,10 +233,21 @@ class Shell:
                 member.channel.send(message)
 
     def reopen_logs(self) -> None:
-        """Have every child reopen its log files."""
+        """Have every child reopen its log files, after we did so. Who runs as another user may not: it is given ours."""
         for member in self.members.values():
-            if member.pid:
+            if not member.pid:
+                continue
+            outfit = self._outfits[member.generation]
+            ours = [fd for fd, path in ((1, outfit.stdout), (2, outfit.stderr)) if path] if outfit.run_as is not None else []
+            try:
+                member.channel.send(Reopen(), ours)
+            except OSError:  # no descriptor is left to send; perhaps it may open them
                 member.channel.send(Reopen())
+
+    def forget_outfits(self, *, serving: int) -> None:
+        """Let go of what generations were started with of whom nobody is left; the one that serves may have to be made anew."""
+        needed = {serving, *(member.generation for member in self.members.values())}
+        self._outfits = {number: outfit for number, outfit in self._outfits.items() if number in needed}
 
     def move_empty_slots(self, empty: frozenset[int]) -> None:
         """Sticky: let neighbours serve the clients of slots (from 1) that stay empty."""
@@ -359,7 +380,10 @@ class Shell:
 
     def _have_watched(self, nest: Member, member: Member) -> None:
         if member.peer in self.table and (pidfd := self.table.pidfd_of(member.peer)) >= 0:
-            nest.channel.send(Watch(pid=member.pid), [pidfd])
+            try:
+                nest.channel.send(Watch(pid=member.pid), [pidfd])
+            except OSError:  # no descriptor is left; until there is one the process is watched by us alone
+                self._loop.call_later(_WATCH_AGAIN, self._have_watched, nest, member)
 
     def _forked(self, nest: Member, peer: int, pid: int, error: str) -> None:
         member = self.members.get(peer)

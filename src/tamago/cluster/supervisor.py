@@ -206,7 +206,7 @@ class Supervisor:
             process,
             Failure(
                 problem=f"cannot start {process.to_log()}: {event.reason}",
-                hint="look at the limits on processes and memory (`ulimit -u`, the cgroup's pids.max and memory.max)",
+                hint="look at the limits on processes, memory and open files (`ulimit -u -n`, the cgroup's pids.max and memory.max)",
             ),
         )
 
@@ -270,7 +270,8 @@ class Supervisor:
             process.step(ProcessStep.KILL)
             self._roster.kill(process)
         elif not process.is_leaving and process.pid:
-            self._doom(process, Failure(problem=f"{process.to_log()} is replaced: {reason}"))
+            # It may have said why, with what to do about it.
+            self._doom(process, process.failure or Failure(problem=f"{process.to_log()} is replaced: {reason}"))
 
     def _lost_channel(self, process: Process) -> None:
         if process.state is not P.WAITING and not process.is_leaving and process.lost_at is None:

@@ -23,8 +23,9 @@ from tamago.ipc.wire import FrameTooLargeError, Kind, MalformedFrameError, Route
 MAX_DESCRIPTORS: Final = 253
 """The kernel's own limit for one SCM_RIGHTS (SCM_MAX_FD)."""
 
-_ANCILLARY: Final = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
-_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has no such flag
+ANCILLARY: Final = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+"""The room a recvmsg needs for them, in bytes."""
+CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has no such flag
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ToChild).decode
@@ -88,10 +89,10 @@ class BlockingChannel:
         header = b""
         while len(header) < wire.HEADER_SIZE:
             try:
-                chunk, ancillary, flags, _ = self._sock.recvmsg(wire.HEADER_SIZE - len(header), _ANCILLARY, _CLOEXEC)
+                chunk, ancillary, flags, _ = self._sock.recvmsg(wire.HEADER_SIZE - len(header), ANCILLARY, CLOEXEC)
             except ConnectionResetError:  # a Unix peer that closes with unread data in its buffer
                 return None
-            descriptors += _descriptors(ancillary)
+            descriptors += descriptors_in(ancillary)
             if flags & socket.MSG_CTRUNC:
                 raise MalformedFrameError("descriptors were cut off: this process may not open more files")
             if not chunk:
@@ -118,12 +119,13 @@ class BlockingChannel:
         return body
 
 
-def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+def descriptors_in(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors that came with a recvmsg; whoever takes them owns them."""
     found = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    if not _CLOEXEC:
+    if not CLOEXEC:
         for descriptor in found:
             os.set_inheritable(descriptor, False)
     return list(found)

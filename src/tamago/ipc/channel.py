@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from threading import get_ident
 from typing import Final
 
 from tamago.errors import TamagoError
+from tamago.ipc.blocking import ANCILLARY, CLOEXEC, descriptors_in
 from tamago.ipc.wire import HEADER, MAX_BODY, Decoder, Frame, FrameError, FrameTooLargeError
 
 READ_SIZE: Final = 128 * 1024
@@ -58,6 +60,7 @@ class QueueFullError(TamagoError):
 class Channel:
     """Frames to and from the master on an asyncio or uvloop event loop.
 
+    With `descriptors` it also takes those that come with frames, for `take_descriptors()`; without, the kernel closes them unseen.
     `send` works from any thread. All else, and making it, belongs to the thread the loop runs in.
     """
 
@@ -69,6 +72,7 @@ class Channel:
         loop: asyncio.AbstractEventLoop,
         on_frames: Callable[[list[Frame]], None],
         on_eof: Callable[[], None],
+        descriptors: bool = False,
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
@@ -79,6 +83,8 @@ class Channel:
         self._on_frames = on_frames
         self._on_eof = on_eof
         self._decoder = Decoder()
+        self._receive = self._receive_with_descriptors if descriptors else sock.recv_into
+        self._descriptors: list[int] = []
         self._read_buffer = memoryview(bytearray(READ_SIZE))
         self._out = bytearray()
         self._flush_due = False
@@ -174,6 +180,8 @@ class Channel:
             self._blocked = False
             self.loop.remove_writer(self._fd)
         self._sock.close()
+        for descriptor in self.take_descriptors():
+            os.close(descriptor)
         self._out = bytearray()
         self._wake_drainers()
 
@@ -181,7 +189,7 @@ class Channel:
 
     def _readable(self) -> None:
         try:
-            count = self._sock.recv_into(self._read_buffer)
+            count = self._receive(self._read_buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -201,6 +209,16 @@ class Channel:
             self._flush_due = due
             if self._out and not self._blocked:
                 self._flush()
+
+    def _receive_with_descriptors(self, buffer: memoryview) -> int:
+        count, ancillary, _, _ = self._sock.recvmsg_into([buffer], ANCILLARY, CLOEXEC)
+        self._descriptors += descriptors_in(ancillary)
+        return count
+
+    def take_descriptors(self) -> list[int]:
+        """Return what came with the frames so far; whoever takes it owns it."""
+        taken, self._descriptors = self._descriptors, []
+        return taken
 
     def _end(self) -> None:
         self.close()

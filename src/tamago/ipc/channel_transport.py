@@ -39,17 +39,19 @@ class ChannelTransport:
         loop: asyncio.AbstractEventLoop,
         on_control: Callable[[ToChild], None],
         on_eof: Callable[[], None],
+        descriptors: bool = False,
     ) -> None:
         self._on_control = on_control
         self._on_eof = on_eof
         self._receiver: Receiver  # nothing is read, and so nothing delivered, before bind() sets it
         self._peers: tuple[Peer, ...] = ()
         self._loop = loop
-        self.channel = Channel(sock, peer=peer, loop=loop, on_frames=self._frames, on_eof=self._eof)
+        self.channel = Channel(sock, peer=peer, loop=loop, on_frames=self._frames, on_eof=self._eof, descriptors=descriptors)
         # The messenger calls it for every message; one call less counts.
         self.send = self.channel.send
         self.drain = self.channel.drain
         self.flush = self.channel.flush
+        self.take_descriptors = self.channel.take_descriptors
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:

@@ -85,7 +85,7 @@ class Undelivered(_Message, frozen=True):
 
 
 class Reopen(_Message, frozen=True):
-    """Reopen the log files."""
+    """Reopen the log files. Descriptors: the new ones, for who runs as another user and may not open them; else none."""
 
 
 # ── child → master ───────────────────────────────────────────────────────────────────────────────────────────────────

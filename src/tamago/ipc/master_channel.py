@@ -178,11 +178,14 @@ class MasterChannel:
         self.queued_frames += count
 
     def send(self, message: ToChild, descriptors: Sequence[int] = ()) -> None:
-        """Send one control message, behind what is queued; it is never refused. The descriptors are duplicated: close yours at will."""
+        """Send one control message, behind what is queued; it is never refused. The descriptors are duplicated: close yours at will.
+
+        Raises OSError, with nothing queued, when they cannot be: this process may open no more files.
+        """
         if self._closed:
             return
         data = wire.pack(Kind.CONTROL, Route.MASTER, _encode(message))
-        self._fresh.append(_Entry(data, 1, tuple(os.dup(descriptor) for descriptor in descriptors)))
+        self._fresh.append(_Entry(data, 1, _duplicate(descriptors)))
         self.queued_bytes += len(data)
         self.queued_frames += 1
         self.flush()
@@ -306,7 +309,18 @@ class MasterChannel:
             self._loop.remove_writer(self._fd)
 
 
-def _close_all(descriptors: tuple[int, ...]) -> None:
+def _duplicate(descriptors: Sequence[int]) -> tuple[int, ...]:
+    copies: list[int] = []
+    try:
+        for descriptor in descriptors:
+            copies.append(os.dup(descriptor))  # noqa: PERF401 - those made before one fails are to be closed
+    except OSError:
+        _close_all(copies)
+        raise
+    return tuple(copies)
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
 

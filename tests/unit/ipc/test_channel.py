@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 
@@ -30,6 +31,35 @@ class Recorder:
 
     def send(self, body: bytes) -> None:
         self.channel.send(1, 1, 0, 0, 0, body)
+
+
+async def test_descriptors_that_come_with_frames_are_taken_if_that_was_asked_for(pair: Pair) -> None:
+    arrived = asyncio.Event()
+    ours, theirs = pair
+    theirs.setblocking(True)
+    channel = Channel(
+        ours, peer=7, loop=asyncio.get_running_loop(), on_frames=lambda _: arrived.set(), on_eof=arrived.set, descriptors=True
+    )
+    channel.start()
+    reader, writer = os.pipe()
+    socket.send_fds(theirs, [wire.pack(1, 1, b"take this")], [writer])
+    os.close(writer)
+    await arrived.wait()
+    (taken,) = channel.take_descriptors()
+    assert channel.take_descriptors() == []
+    os.write(taken, b"!")
+    assert os.read(reader, 10) == b"!"
+    os.close(taken)
+    # What nobody took is closed with the channel: the pipe ends.
+    arrived.clear()
+    other, writer = os.pipe()
+    socket.send_fds(theirs, [wire.pack(1, 1, b"and this")], [writer])
+    os.close(writer)
+    await arrived.wait()
+    channel.close()
+    assert os.read(other, 1) == b""
+    os.close(reader)
+    os.close(other)
 
 
 def read_all(sock: socket.socket, size: int) -> bytes:

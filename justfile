@@ -29,6 +29,10 @@ fix:
 simulate *args:
     HYPOTHESIS_PROFILE=deep ./scripts/test tests/properties {{ args }}
 
+# Mutated requests for the HTTP edge, for so many seconds
+fuzz *args:
+    ./scripts/fuzz {{ args }}
+
 # The documentation, live
 docs:
     ./scripts/venv

@@ -355,7 +355,7 @@ class Connection(RequestReader, asyncio.Protocol):
             self.refuse(refusals.REQUEST_TIMED_OUT)
         elif self.parsing is not None:
             self.finish()
-        elif self._silent or self._target:
+        elif self._target:
             self.refuse(refusals.REQUEST_TIMED_OUT)
         else:
             self.finish()

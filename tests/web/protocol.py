@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from tamago.server.http1 import Connection
 from tamago.server.http_server import HttpServer
 from tamago.types import ServerOptions
 
-_HIGH_WATER = 64 * 1024
+_HIGH_WATER, _LOW_WATER = 64 * 1024, 16 * 1024  # bytes, as transports have them
 _TURNS = 20_000  # of the loop, for one piece of input: more is no progress
 _LONG_ENOUGH = 600  # seconds, for every timeout there is
 _STEP = 5  # seconds the clock moves at a time
@@ -86,13 +87,13 @@ class Transport(asyncio.Transport):
                 self._paused_writing = True
                 self._protocol.pause_writing()
 
-    def flush(self) -> None:
-        """Let the client read all there is."""
-        self.unsent = 0
-        if self._paused_writing:
+    def flush(self, size: int | None = None) -> None:
+        """Let the client read so much of what there is (None: all)."""
+        self.unsent -= self.unsent if size is None else min(size, self.unsent)
+        if self._paused_writing and self.unsent <= _LOW_WATER:
             self._paused_writing = False
             self._protocol.resume_writing()
-        if self._closing:
+        if self._closing and not self.unsent:
             self.abort()
 
     def write_eof(self) -> None:
@@ -256,25 +257,31 @@ class Bench:
 
     def run(self, pieces: Iterable[bytes], *, app: type[Echo] = Echo, hang_up: bool = True, slow: bool = False, **options: Any) -> Outcome:
         """Give the pieces to a new connection, one by one, then leave (`hang_up`) or keep silent until the server closes."""
+        with self.talk(app, slow=slow, **options) as talk:
+            for piece in pieces:
+                if not talk.send(piece):
+                    break
+            if hang_up:
+                talk.hang_up()
+        return talk.outcome
+
+    @contextmanager
+    def talk(self, app: type[Echo] = Echo, *, slow: bool = False, **options: Any) -> Iterator[Talk]:
+        """Open a connection for the block; at its end everything is read, and the server closes when it wants to."""
         outcome = Outcome()
-        loop = self.loop
-        loop.problems.clear()
+        self.loop.problems.clear()
         log = _Log(outcome.problems)
         logger = logging.getLogger("tamago")
         logger.addHandler(log)
         try:
             server = self._server(app(outcome), ServerOptions(**options))
-            transport = Transport(loop, stuck=slow)
-            connection = Connection(server, self._sock, ("127.0.0.1", 50_000))
-            transport.attach(connection)
-            outcome.most_unsent = self._feed(transport, connection, list(pieces), hang_up=hang_up)
-            self._end(transport)
+            talk = Talk(self.loop, Connection(server, self._sock, ("127.0.0.1", 50_000)), outcome, slow=slow)
+            yield talk
+            talk.end()
             outcome.unclosed = bool(server.connections or server.running)
         finally:
             logger.removeHandler(log)
-        outcome.written = bytes(transport.written)
-        outcome.problems += loop.problems
-        return outcome
+        outcome.problems += self.loop.problems
 
     def _server(self, app: AsgiApp, options: ServerOptions) -> HttpServer:
         host = AsgiHost(app)
@@ -282,37 +289,70 @@ class Bench:
             options=options, meter=CountingMeter(), exchange=host.exchange_type(), websocket=websocket_type(host), loop=self.loop
         )
 
-    def _feed(self, transport: Transport, connection: Connection, pieces: Sequence[bytes], *, hang_up: bool) -> int:
-        most = 0
-        for piece in pieces:
-            while not (transport.reading or transport.lost):
-                # The client has to wait. Whatever it waits for happens by itself, or there is a deadline on it.
-                self._pass_time(transport, until=lambda: transport.reading or transport.lost)
-            if transport.lost:
-                break
-            connection.data_received(piece)
-            self.loop.settle()
-            most = max(most, transport.unsent)
-        if hang_up and not transport.lost and not connection.eof_received():
-            transport.close()
-        self.loop.settle()
-        return most
 
-    def _end(self, transport: Transport) -> None:
-        if transport.stuck:
-            transport.stuck = False
-            transport.flush()
-            self.loop.settle()
-        self._pass_time(transport, until=lambda: transport.lost)
-        self.loop.settle()
+class Talk:
+    """One connection, from the client's side."""
 
-    def _pass_time(self, transport: Transport, *, until: Any) -> None:
-        self.loop.settle()
+    def __init__(self, loop: Loop, connection: Connection, outcome: Outcome, *, slow: bool) -> None:
+        self._loop = loop
+        self._transport = Transport(loop, stuck=slow)
+        self.connection = connection
+        self.outcome = outcome
+        self._transport.attach(connection)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All that were written so far; the client need not have read them."""
+        return list(parse_answers(bytes(self._transport.written), self.outcome.methods))
+
+    @property
+    def cut(self) -> bool:
+        """The server has given the client up."""
+        return self._transport.lost
+
+    def send(self, data: bytes) -> bool:
+        """Send as soon as the server reads; False if it closed instead."""
+        # What a client has to wait for happens by itself, or there is a deadline on it.
+        self._pass_time(until=lambda: self._transport.reading or self._transport.lost)
+        if self._transport.lost:
+            return False
+        self.connection.data_received(data)
+        self._loop.settle()
+        self.outcome.most_unsent = max(self.outcome.most_unsent, self._transport.unsent)
+        return True
+
+    def read(self, size: int | None = None) -> None:
+        """Read so much (None: all there is now)."""
+        self._transport.flush(size)
+        self._loop.settle()
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass, second by second."""
+        for _ in range(seconds):
+            self._loop.clock += 1
+            self._loop.settle()
+
+    def hang_up(self) -> None:
+        """Send nothing more, and say so."""
+        if not self._transport.lost and not self.connection.eof_received():
+            self._transport.close()
+        self._loop.settle()
+
+    def end(self) -> None:
+        """Read all there is, and wait until the server closes."""
+        self._transport.stuck = False
+        self.read()
+        self._pass_time(until=lambda: self._transport.lost)
+        self._loop.settle()
+        self.outcome.written = bytes(self._transport.written)
+
+    def _pass_time(self, *, until: Callable[[], bool]) -> None:
+        self._loop.settle()
         for _ in range(0, _LONG_ENOUGH, _STEP):
             if until():
                 return
-            self.loop.clock += _STEP
-            self.loop.settle()
+            self._loop.clock += _STEP
+            self._loop.settle()
         raise NoProgressError(f"nothing happened for {_LONG_ENOUGH} seconds")
 
 
@@ -369,7 +409,7 @@ def _body(headers: dict[bytes, bytes], data: bytes) -> tuple[bytes, bytes]:
 
 def check(outcome: Outcome) -> None:
     """Assert what holds for any bytes whatever."""
-    assert outcome.problems == []
+    assert not outcome.problems, outcome.problems
     assert not outcome.unclosed, "the connection or a request is still there"
     answers = outcome.answers  # raises if these are none
     served = sum(answer.status == 200 for answer in answers)

@@ -58,6 +58,7 @@ class RequestReader:
         "queue",
         "server",
         "tunnel",
+        "write_paused",
     )
 
     def __init__(self, server: HttpServer) -> None:
@@ -67,6 +68,7 @@ class RequestReader:
         self.queue: deque[Exchange] = deque()  # pipelined, not begun
         self.tunnel: Tunnel | None = None  # what the bytes are for after an upgrade
         self.closing = False  # the last answer is written
+        self.write_paused = False  # the client reads too slowly
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: Fields = []
@@ -235,7 +237,7 @@ class RequestReader:
             self.parsing = exchange
         else:
             self._deaf = self._linger = True
-        if self.current is None and not self.queue:
+        if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:
             self.admit(exchange)

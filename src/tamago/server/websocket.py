@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 if TYPE_CHECKING:
@@ -197,7 +198,9 @@ class WebSocket:
         try:
             self.inbox.append(data.decode() if self._is_text else data)
         except UnicodeDecodeError:
-            self.close(1007, "not UTF-8")
+            # What came behind it may have closed the conversation already.
+            if self._protocol.state is State.OPEN:
+                self.close(1007, "not UTF-8")
             return
         if len(self.inbox) >= _QUEUE:
             self._connection.pause_reading()

@@ -214,7 +214,7 @@ class Settings:
     limit_pipeline: int = _knob(_O.limit_pipeline, low=1, high=10_000, doc="requests one connection may send ahead")
     linger: float = _knob(_O.linger, low=0, high=3600, unit="seconds", doc="how long a draining worker keeps idle connections open for a last request")
     root_path: str = _knob(_O.root_path, check=_root_path, doc="path prefix the application is mounted under (ASGI root_path)")
-    trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, check=_proxy, doc="addresses or networks (unix: Unix sockets, *: everybody) whose X-Forwarded-* headers count")
+    trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, check=_proxy, doc="addresses or networks (unix: Unix sockets, *: everybody) whose X-Forwarded-* and Forwarded headers count")
     threads: int = _knob(_O.threads, low=1, high=1000, doc="threads of one worker, for WSGI applications and sync handlers")
 
     log_level: str = _knob("info", group="Logs and files", choices=("debug", "info", "warning", "error"), doc="least severe log lines to write")

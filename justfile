@@ -34,6 +34,10 @@ soak *args:
     ./scripts/venv
     .venv/bin/python -m benchmarks soak {{ args }}
 
+# Mutated requests for the HTTP edge, for so many seconds
+fuzz *args:
+    ./scripts/fuzz {{ args }}
+
 # The documentation, live
 docs:
     ./scripts/venv

@@ -118,6 +118,7 @@ class ServerOptions:
     limit_body: int = 0  # 0: no limit
     header_timeout: float = 10.0
     body_timeout: float = 30.0
+    min_rate: int = 240  # bytes a second; 0: no limit
     keep_alive: float = 75.0
     limit_in_flight: int = 0  # 0: no limit; else 503 with Retry-After
     limit_pipeline: int = 16

@@ -20,6 +20,7 @@ import httptools
 
 from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
+from tamago.server.pace import NOT_STALLED
 from tamago.server.refusal import Refusal
 from tamago.server.request_reader import DISCARD_LIMIT, SLICE, RequestReader
 
@@ -48,7 +49,6 @@ class Connection(RequestReader, asyncio.Protocol):
         "sock",
         "stall",
         "transport",
-        "write_paused",
     )
 
     transport: asyncio.Transport
@@ -57,9 +57,8 @@ class Connection(RequestReader, asyncio.Protocol):
         super().__init__(server)
         self.sock = sock  # the transport's; for what a transport can't do
         self.deadline = inf  # when what we wait for now is overdue; `expire` knows what that is
-        self.write_paused = False
         self.epoch = 0  # counts answers, to tell an idle spell from the next
-        self.stall = (0, 0.0)  # unsent bytes and since when it is just as many
+        self.stall = NOT_STALLED
         # Asked of the socket and of `accept`: a transport takes several times as long to say, and the client may be gone by then.
         own = sock.getsockname()
         self.client: tuple[str, int] | None = None
@@ -141,6 +140,9 @@ class Connection(RequestReader, asyncio.Protocol):
         for writer in writers:
             if not writer.done():
                 writer.set_result(None)
+        self.stall = NOT_STALLED
+        if self.current is None and not self.closing:
+            self._proceed()
 
     async def writable(self) -> None:
         """Return when the client has read enough, or is gone."""
@@ -160,7 +162,7 @@ class Connection(RequestReader, asyncio.Protocol):
     # ── the order of requests ────────────────────────────────────────────────────────────────────────────────────────
 
     def admit(self, exchange: Exchange) -> None:
-        if self.current is None and not self.queue:
+        if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:
             self.queue.append(exchange)
@@ -186,20 +188,30 @@ class Connection(RequestReader, asyncio.Protocol):
         if (
             exchange.keep_alive
             and self.parsing is None
-            and not (self.queue or self._eof or self._silent or self._target or self._reading_paused or self.server.draining)
+            and not (
+                self.queue or self._eof or self._silent or self._target or self._reading_paused or self.write_paused or self.server.draining
+            )
         ):
             self.deadline = self.server.now + self.server.keep_alive  # what `_idle` does when nothing is special
         else:
             self._go_on(exchange)
 
     def _go_on(self, exchange: Exchange) -> None:
-        if not exchange.keep_alive:
+        if exchange.keep_alive:
+            self._proceed()
+        else:
             self.finish()
+
+    def _proceed(self) -> None:
+        """Nothing is being answered: go on with what comes next."""
+        if self.write_paused:
+            # A client that doesn't read its answers gets no further ones: they would pile up here. `stall` is its deadline.
+            self.pause_reading()
         elif self.queue:
             self._advance()
         elif self._eof:
             self.finish()
-        elif self.parsing is exchange:
+        elif self.parsing is not None:
             self.deadline = self.server.now + self.server.options.body_timeout
             self._resume_reading()
         else:
@@ -210,14 +222,11 @@ class Connection(RequestReader, asyncio.Protocol):
         if self._advancing:
             return
         self._advancing = True
-        while self.queue and self.current is None and not self.closing:
+        while self.queue and self.current is None and not (self.closing or self.write_paused):
             self.begin(self.queue.popleft())
         self._advancing = False
         if self.current is None and not self.closing:
-            if self._eof:
-                self.finish()
-            else:
-                self._idle()
+            self._proceed()
         elif len(self.queue) < self.server.options.limit_pipeline:
             self._resume_reading()
 
@@ -255,17 +264,21 @@ class Connection(RequestReader, asyncio.Protocol):
     def body_has_come(self, exchange: Exchange) -> None:
         """The handler that waits for body has some, or has it all."""
         self.deadline = inf
+        if exchange.body is not None:
+            exchange.body.waited(self.server.now)
         exchange.wake()
 
     def is_read(self) -> None:
         """An unread body is thrown away; now the next request can come."""
-        self._idle()
+        self._proceed()
 
     # ── flow of input ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def await_body(self) -> None:
         """The handler waits for body from now on."""
-        self.deadline = self.server.now + self.server.options.body_timeout
+        if self.current is not None and self.current.body is not None:
+            options = self.server.options
+            self.deadline = self.current.body.wait(self.server.now, timeout=options.body_timeout, rate=options.min_rate)
 
     def body_was_read(self) -> None:
         """The handler took what was there."""
@@ -304,7 +317,7 @@ class Connection(RequestReader, asyncio.Protocol):
         self.closing = True
         self.queue.clear()
         self.deadline = self.server.now + _LINGER
-        self.stall = (-1, 0.0)
+        self.stall = NOT_STALLED
         unread = self._linger or self._reading_paused or self._silent or self.parsing is not None
         self._deaf = True
         self._held = None
@@ -327,7 +340,7 @@ class Connection(RequestReader, asyncio.Protocol):
         if half and not self.transport.is_closing():
             self.transport.write_eof()
         self.deadline = self.server.now + _LINGER
-        self.stall = (-1, 0.0)
+        self.stall = NOT_STALLED
         self.body_was_read()
 
     def end_close(self) -> None:
@@ -355,7 +368,7 @@ class Connection(RequestReader, asyncio.Protocol):
             self.refuse(refusals.REQUEST_TIMED_OUT)
         elif self.parsing is not None:
             self.finish()
-        elif self._silent or self._target:
+        elif self._target:
             self.refuse(refusals.REQUEST_TIMED_OUT)
         else:
             self.finish()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.http1 import Connection
+from tamago.server.pace import stall_after
 from tamago.server.refusal import Refusal
 from tamago.server.request_reader import SLICE
 from tamago.server.status import SERVER_FIELD, date_field
@@ -131,12 +132,10 @@ class HttpServer:
         self.end_of_head = SERVER_FIELD + self.date + b"\r\n"
 
     def _check_stall(self, connection: Connection, now: float) -> None:
-        """A client that reads nothing for a whole body timeout is not coming back."""
+        """A client that reads nothing for a whole body timeout, or never more than a little, keeps the answer in memory for nothing."""
         unsent = connection.transport.get_write_buffer_size()
-        size, since = connection.stall
-        if unsent != size:
-            connection.stall = (unsent, now)
-        elif now - since > self.options.body_timeout:
+        connection.stall = stall = stall_after(connection.stall, unsent, now, self.options.min_rate)
+        if now - stall[1] > self.options.body_timeout:
             connection.cut()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,7 @@ HEADERS_TOO_LARGE = Refusal(status=431, why="the header fields are too large or 
 BODY_TOO_LARGE = Refusal(status=413, why="the request body is too large")
 EXPECTATION_FAILED = Refusal(status=417, why="the only expectation known here is 100-continue")
 NO_TUNNELS = Refusal(status=501, why="CONNECT is not available here")
+METHOD_UNKNOWN = Refusal(status=501, why="the method is none of HTTP")
 CODING_UNKNOWN = Refusal(status=501, why="chunked is the only transfer coding known here")
 VERSION_NOT_SUPPORTED = Refusal(status=505, why="use HTTP/1.1")
 OVERLOADED = Refusal(status=503, why="too many requests at once", closes=False, fields=((b"retry-after", b"1"),))

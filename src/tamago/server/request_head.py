@@ -1,4 +1,4 @@
-"""Judges the head of a request: which version, how the body travels, and whether anything about it is ambiguous. Pure.
+"""Judges the head of a request: which version, whom it is for, how the body travels, and whether anything about it is ambiguous. Pure.
 
 llhttp has already refused what no two parsers agree on (both lengths, two lengths, folded lines, bare line feeds, space before a
 colon); what is left here is what it lets pass.
@@ -6,13 +6,31 @@ colon); what is left here is what it lets pass.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tamago.server import refusal as refusals
 from tamago.server.refusal import Refusal
 
-# Fields that change how a request is read. Host is counted by the connection; it is in every request.
-SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
+# Fields that change how a request is read or whom it is for. The first Host is kept apart: it is in every request.
+SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
+
+# Host values that were found sound. A server has few names; when clients make them up, it starts again.
+SOUND_HOSTS: set[bytes | None] = set()
+_MAX_HOSTS = 1024
+
+# Host is `uri-host [":" port]` (RFC 9110, 7.2): a name or IPv4 address, or an IPv6 address in brackets (RFC 3986, 3.2.2). It may be empty.
+_HOST = re.compile(rb"(?:[0-9A-Za-z._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?")
+_ABSOLUTE = re.compile(rb"(http|https)://([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
+_DEFAULT_PORT = {b"http": b":80", b"https": b":443"}
+
+# llhttp speaks RTSP and ICE too, and doesn't say which of them it was. These methods are only theirs.
+_OTHER_PROTOCOLS = frozenset(
+    b"ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY PRI RECORD REDIRECT SETUP SET_PARAMETER SOURCE TEARDOWN".split()
+)
+
+# Past it lengths turn negative in whoever counts them in 64 bits with a sign, such as a proxy in front of us.
+_MAX_LENGTH = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +44,23 @@ class RequestHead:
 
 
 def judge(
-    *, method: bytes, version: str, hosts: int, special: list[tuple[bytes, bytes]], limit_body: int, upgrades: bool
+    *,
+    method: bytes,
+    target: bytes,
+    version: str,
+    host: bytes | None,
+    special: list[tuple[bytes, bytes]],
+    limit_body: int,
+    upgrades: bool,
 ) -> RequestHead | Refusal:
-    """Return what the head means, or why it is refused. `hosts` counts the Host fields, `special` are fields in SPECIAL."""
-    refusal = _host_problem(version, hosts) or _not_offered(method, special) or _coding_problem(version, special)
+    """Return what the head means, or why it is refused. `host` is the first Host, `special` are the other fields in SPECIAL."""
+    refusal = (
+        _version_problem(version)
+        or _not_offered(method, special)
+        or _host_problem(version, host, special)
+        or _target_problem(method, target, host)
+        or _coding_problem(version, special)
+    )
     if refusal is not None:
         return refusal
     length, expects_continue, upgrade = 0, False, b""
@@ -42,26 +73,51 @@ def judge(
             expects_continue = version == "1.1"
         elif name == b"upgrade" and upgrades:
             upgrade = value.lower()
-    if limit_body and length > limit_body:
-        return refusals.BODY_TOO_LARGE
-    return RequestHead(version=version, length=length, expects_continue=expects_continue and length != 0, upgrade=upgrade)
+    head = RequestHead(version=version, length=length, expects_continue=expects_continue and length != 0, upgrade=upgrade)
+    return _length_problem(length, limit_body) or head
 
 
-def _host_problem(version: str, hosts: int) -> Refusal | None:
-    if version not in {"1.1", "1.0"}:
-        return refusals.VERSION_NOT_SUPPORTED
-    if hosts > 1:
-        return refusals.bad_request("more than one Host")
-    if hosts == 0 and version == "1.1":
-        return refusals.bad_request("no Host")
-    return None
+def _version_problem(version: str) -> Refusal | None:
+    return None if version in {"1.1", "1.0"} else refusals.VERSION_NOT_SUPPORTED
 
 
 def _not_offered(method: bytes, special: list[tuple[bytes, bytes]]) -> Refusal | None:
     if method == b"CONNECT":
         return refusals.NO_TUNNELS
+    if method in _OTHER_PROTOCOLS:
+        return refusals.METHOD_UNKNOWN
     if any(name == b"expect" and value.lower() != b"100-continue" for name, value in special):
         return refusals.EXPECTATION_FAILED
+    return None
+
+
+def _host_problem(version: str, host: bytes | None, special: list[tuple[bytes, bytes]]) -> Refusal | None:
+    if host is None:
+        return refusals.bad_request("no Host") if version == "1.1" else None
+    if any(name == b"host" for name, _ in special):
+        return refusals.bad_request("more than one Host")
+    if host in SOUND_HOSTS:
+        return None
+    if not _HOST.fullmatch(host):
+        return refusals.bad_request("the Host is none")
+    if len(SOUND_HOSTS) >= _MAX_HOSTS:
+        SOUND_HOSTS.clear()
+    SOUND_HOSTS.add(host)
+    return None
+
+
+def _target_problem(method: bytes, target: bytes, host: bytes | None) -> Refusal | None:
+    """Judge the form of the target (RFC 9112, 3.2). Applications see only a path, so what else it says must not be news."""
+    if target.startswith(b"/"):
+        return None
+    if target == b"*":
+        return None if method == b"OPTIONS" else refusals.bad_request("only OPTIONS can ask for *")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or not absolute[2] or not _HOST.fullmatch(absolute[2]):
+        return refusals.bad_request("the target is neither a path nor an http address")
+    port = _DEFAULT_PORT[absolute[1].lower()]
+    if host is not None and absolute[2].lower().removesuffix(port) != host.lower().removesuffix(port):
+        return refusals.bad_request("target and Host name different hosts")
     return None
 
 
@@ -79,12 +135,18 @@ def _coding_problem(version: str, special: list[tuple[bytes, bytes]]) -> Refusal
     return None
 
 
+def _length_problem(length: int, limit_body: int) -> Refusal | None:
+    if length > _MAX_LENGTH:
+        return refusals.bad_request("the content-length is beyond all bounds")
+    return refusals.BODY_TOO_LARGE if limit_body and length > limit_body else None
+
+
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Return path and query of a request target in any of its forms (RFC 9112, 3.2)."""
     if not target.startswith(b"/") and target != b"*":
         # absolute-form, as proxies use it: http://host/path?query
         rest = target.partition(b"://")[2]
-        starts = [at for at in (rest.find(b"/"), rest.find(b"?")) if at != -1]
+        starts = [at for at in (rest.find(b"/"), rest.find(b"?"), rest.find(b"#")) if at != -1]
         target = rest[min(starts) :] if starts else b""
         if not target.startswith(b"/"):
             target = b"/" + target

@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.refusal import Refusal, bad_request
 from tamago.server.request_body import HIGH_WATER, RequestBody
-from tamago.server.request_head import SPECIAL, judge
+from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge
 from tamago.server.tunnel import Tunnel, TunnelExchange
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RequestReader:
         "_deaf",
         "_fields",
         "_held",
-        "_hosts",
+        "_host",
         "_linger",
         "_parser",
         "_silent",
@@ -58,6 +58,7 @@ class RequestReader:
         "queue",
         "server",
         "tunnel",
+        "write_paused",
     )
 
     def __init__(self, server: HttpServer) -> None:
@@ -67,10 +68,11 @@ class RequestReader:
         self.queue: deque[Exchange] = deque()  # pipelined, not begun
         self.tunnel: Tunnel | None = None  # what the bytes are for after an upgrade
         self.closing = False  # the last answer is written
+        self.write_paused = False  # the client reads too slowly
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._fields: Fields = []
-        self._hosts = 0
+        self._host: bytes | None = None
         self._special: Fields | None = None
         self._silent = 0  # bytes since the parser last made progress: not less than the unfinished head, by at most a slice
         self._deaf = False  # input is thrown away
@@ -119,21 +121,27 @@ class RequestReader:
     # ── input ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _feed(self, data: bytes | memoryview) -> None:
-        self._silent += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
-            self._interrupted(data, error)
-        else:
-            if self._silent:
-                self._check_unfinished()
+        while data:
+            self._silent += len(data)
+            try:
+                self._parser.feed_data(data)
+            except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+                data = self._rest_after(error, data)
+            else:
+                if self._silent:
+                    self._check_unfinished()
+                return
 
     def _interrupted(self, data: bytes | memoryview, error: Exception) -> None:
         """The parser stopped: for another protocol, or for good."""
+        self._feed(self._rest_after(error, data))
+
+    def _rest_after(self, error: Exception, data: bytes | memoryview) -> bytes:
+        """Return what is still to be parsed. A packet may hold hundreds of upgrades, so nothing here recurses."""
         if isinstance(error, httptools.HttpParserUpgrade):
-            self._upgraded(data, error.args[0])
-        else:
-            self._broken(error)
+            return self._upgraded(bytes(data[error.args[0] :]))
+        self._broken(error)
+        return b""
 
     def _feed_slices(self, data: memoryview) -> None:
         """Parse bit by bit; when enough requests wait, hold the rest back."""
@@ -172,20 +180,18 @@ class RequestReader:
         too_long = len(self._target) > self.server.options.limit_request_line
         self.refuse(refusals.URI_TOO_LONG if too_long else bad_request(str(error)))
 
-    def _upgraded(self, data: bytes | memoryview, offset: int) -> None:
+    def _upgraded(self, rest: bytes) -> bytes:
         """The client asked for another protocol; without one to switch to, HTTP goes on after the request."""
-        rest = bytes(data[offset:])
         upgrading = self._upgrading
         if upgrading is not None:
             self._deaf = True
             if upgrading.refusal is None:
                 self.tunnel = upgrading.tunnel
                 self.tunnel.data_received(rest)
-            return
+            return b""
         self._parser = httptools.HttpRequestParser(self)
         self._silent = 0
-        if rest and not self._deaf:
-            self._feed(rest)
+        return b"" if self._deaf else rest
 
     # ── callbacks of the parser ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,50 +202,55 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field, or one trailer field, which we don't pass on."""
         if self.parsing is not None:
+            if name.lower() == b"connection" and b"close" in value.lower():  # the parser obeys it even here, so we must know
+                self.parsing.keep_alive = self.parsing.plain = False
             return
         name = name.lower()
-        self._fields.append((name, value.rstrip(b" \t")))
-        if name == b"host":
-            self._hosts += 1
-        elif name in SPECIAL:
-            if self._special is None:
-                self._special = []
-            self._special.append((name, value.rstrip(b" \t")))
+        value = value.rstrip(b" \t")
+        self._fields.append((name, value))
+        if name in SPECIAL:
+            if name == b"host" and self._host is None:
+                self._host = value
+            elif self._special is None:
+                self._special = [(name, value)]
+            else:
+                self._special.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is in: begin the request, or put it in the queue."""
         if self._deaf:
             return
         server = self.server
-        target, fields, hosts, special = self._target, self._fields, self._hosts, self._special
+        target, fields, host, special = self._target, self._fields, self._host, self._special
         large = self._silent > server.head_slack
-        self._target, self._fields, self._hosts, self._special, self._silent = b"", [], 0, None, 0
+        self._target, self._fields, self._host, self._special, self._silent = b"", [], None, None, 0
         verb = self._parser.get_method()
         method = _METHODS.get(verb)
-        if special is None and method is not None and hosts == 1 and self._parser.should_keep_alive():
-            # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is.
+        if special is None and method is not None and host in SOUND_HOSTS and target[0] == 47 and self._parser.should_keep_alive():
+            # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is. 47 is "/".
             exchange = server.exchange(self, method, target, fields, "1.1", True, None)
         else:
-            exchange = self._judged(verb, target, fields, hosts, special or [])
+            exchange = self._judged(verb, target, fields, host, special or [])
         if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
             exchange.refusal = self._too_large(exchange) or exchange.refusal
         if exchange.refusal is None:
             self.parsing = exchange
         else:
             self._deaf = self._linger = True
-        if self.current is None and not self.queue:
+        if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:
             self.admit(exchange)
 
-    def _judged(self, verb: bytes, target: bytes, fields: Fields, hosts: int, special: Fields) -> Exchange:
+    def _judged(self, verb: bytes, target: bytes, fields: Fields, host: bytes | None, special: Fields) -> Exchange:
         """Make the exchange for a request that has something special about it; perhaps to be refused."""
         parser, server = self._parser, self.server
         version = parser.get_http_version()
         judgement = judge(
             method=verb,
+            target=target,
             version=version,
-            hosts=hosts,
+            host=host,
             special=special,
             limit_body=server.options.limit_body,
             upgrades=parser.should_upgrade(),

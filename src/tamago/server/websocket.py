@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.server import ServerProtocol
+
+from tamago.server.response_head import response_head
 
 if TYPE_CHECKING:
     from tamago.server.exchange import Exchange
@@ -84,12 +87,10 @@ class WebSocket:
         response = self._response
         if response is None or self.phase is not Phase.HANDSHAKE:
             raise RuntimeError("the websocket was already accepted or closed")
-        if subprotocol:
-            response.headers["Sec-WebSocket-Protocol"] = subprotocol
-        response.headers["Server"] = "tamago"
+        offered = [(b"sec-websocket-protocol", subprotocol.encode("latin-1"))] if subprotocol else []
+        fields = [(b"server", b"tamago"), *offered, *fields]
+        response_head(200, fields)  # checks them as those of any other answer
         for name, value in fields:
-            if b"\r" in name + value or b"\n" in name + value:
-                raise ValueError("a response header has a line break in it")
             response.headers[name.decode("latin-1")] = value.decode("latin-1")
         self.phase = Phase.OPEN
         self._exchange.sent = True
@@ -197,7 +198,9 @@ class WebSocket:
         try:
             self.inbox.append(data.decode() if self._is_text else data)
         except UnicodeDecodeError:
-            self.close(1007, "not UTF-8")
+            # What came behind it may have closed the conversation already.
+            if self._protocol.state is State.OPEN:
+                self.close(1007, "not UTF-8")
             return
         if len(self.inbox) >= _QUEUE:
             self._connection.pause_reading()

@@ -142,11 +142,15 @@ class Connection(RequestReader, asyncio.Protocol):
             if not writer.done():
                 writer.set_result(None)
 
-    async def writable(self) -> None:
-        """Return when the client has read enough, or is gone."""
+    def writer(self) -> asyncio.Future[None]:
+        """Return a future that is set when the client has read enough, or is gone."""
         writer = self.server.loop.create_future()
         self._writers.append(writer)
-        await writer
+        return writer
+
+    async def writable(self) -> None:
+        """Return when the client has read enough, or is gone."""
+        await self.writer()
 
     def _throw_away(self, data: bytes) -> None:
         """Take input that is no request any more."""
@@ -266,6 +270,10 @@ class Connection(RequestReader, asyncio.Protocol):
     def await_body(self) -> None:
         """The handler waits for body from now on."""
         self.deadline = self.server.now + self.server.options.body_timeout
+
+    def await_nothing(self) -> None:
+        """The handler waits for body no longer."""
+        self.deadline = inf
 
     def body_was_read(self) -> None:
         """The handler took what was there."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, encode, response_head
+from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, early_hints, encode, response_head
 
 DATE = b"date: now\r\n"
 
@@ -79,3 +79,14 @@ def test_made_up_names_are_not_kept_for_ever() -> None:
     for n in range(5_000):
         response_head(200, [(b"x-%d" % n, b"1")])
     assert response_head(200, [(b"x-4999", b"1")])[1].endswith(b"x-4999: 1\r\n")
+
+
+def test_early_hints_are_an_interim_answer_with_links() -> None:
+    assert early_hints([b"</a>", b"</b>"]) == b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nlink: </b>\r\n\r\n"
+    assert early_hints([]) == b""
+
+
+@pytest.mark.parametrize("link", [b"</a>\r\nx: y", b"\n", b"\r", b"\0"])
+def test_an_early_hint_is_one_line(link: bytes) -> None:
+    with pytest.raises(ValueError, match="early hint"):
+        early_hints([b"</a>", link])

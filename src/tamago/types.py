@@ -124,6 +124,8 @@ class ServerOptions:
     limit_pipeline: int = 16
     linger: float = 0.25
     root_path: str = ""
+    pathsend: bool = True
+    cancel_on_disconnect: bool = False
     access_log: bool = False
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 8

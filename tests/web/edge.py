@@ -80,7 +80,7 @@ class Client:
         start, *lines = head[:-4].decode().split("\r\n")
         fields = [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines)]
         reply = Reply(status=int(start.split(" ")[1]), fields=fields, body=b"", head=head)
-        if reply.status == 100 or bodiless or reply.status in {204, 304}:
+        if reply.status < 200 or bodiless or reply.status in {204, 304}:
             return reply
         if reply["transfer-encoding"] == "chunked":
             reply.body = b"".join([chunk async for chunk in self.chunks()])
@@ -193,7 +193,12 @@ async def running(runtime: WorkerRuntime, meter: CountingMeter, listener: socket
     await runtime.serve([listener])
     edge: Edge = runtime._edge  # type: ignore[attr-defined]
     served = Served(edge=edge, meter=meter, address=address, listener=listener)
-    yield served  # a test that failed is not worth a drain that may never end
+    try:
+        yield served
+    except BaseException:  # a test that failed is not worth a drain that may never end; and uvloop closes no loop with such connections
+        for connection in list(edge.server.connections):
+            connection.transport.abort()
+        raise
     for client in served.clients:
         await client.close()
     await runtime.drain(closing=False)

@@ -7,10 +7,11 @@ import logging
 from typing import Any
 
 import pytest
-from tests.web.apps import TEXT, Gate, answer, echo, hello, no_lifespan, path
+from tests.web.apps import TEXT, Gate, answer, echo, hello, no_lifespan, path, read_body
 from tests.web.conftest import Run
-from tests.web.edge import Client, request, serving
+from tests.web.edge import Client, request, serving, until
 
+from tamago.server import http_server
 from tamago.server.asgi import Receive, Scope, Send
 
 
@@ -25,6 +26,25 @@ def test_a_request_gets_its_answer(run: Run) -> None:
             assert reply["server"] == "tamago"
             assert reply["date"].endswith(" GMT")
             assert "connection" not in reply
+
+    run(main())
+
+
+def test_the_date_is_not_made_for_each_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+
+    def date_field(now: float) -> bytes:
+        made.append(b"date: %d\r\n" % len(made))
+        return made[-1]
+
+    monkeypatch.setattr(http_server, "date_field", date_field)
+
+    async def main() -> None:
+        async with serving(hello) as served:
+            client = await served.connect()
+            dates = [(await client.get())["date"] for _ in range(100)]
+        assert len(made) < 50
+        assert {b"date: %b\r\n" % date.encode() for date in dates} <= set(made)
 
     run(main())
 
@@ -238,6 +258,55 @@ def test_without_reading_there_is_no_100_and_the_connection_ends(run: Run) -> No
     run(main())
 
 
+def test_nothing_stands_in_an_answer_that_has_begun(run: Run) -> None:
+    """Also not a 100 for an application that reads after it began to answer."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await send({"type": "http.response.body", "body": await read_body(receive)})
+
+    async def main() -> None:
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+            await client.reader.readuntil(b"5\r\nfirst\r\n")
+            await client.send(b"abc")
+            assert await client.rest() == b"3\r\nabc\r\n0\r\n\r\n"
+
+    run(main())
+
+
+def test_early_hints_come_before_the_answer(run: Run) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        assert "http.response.early_hint" in scope["extensions"]
+        await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]})
+        await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+        await send({"type": "http.response.early_hint", "links": [b"</c.css>; rel=preload"]})
+        await send({"type": "http.response.early_hint", "links": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.early_hint", "links": [b"</late.css>; rel=preload"]})
+        await send({"type": "http.response.body", "body": b"b"})
+
+    async def main() -> None:
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.send(request("GET", "/"))
+            first = await client.reply()
+            assert first.head == b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nlink: </b.js>; rel=preload\r\n\r\n"
+            assert (await client.reply())["link"] == "</c.css>; rel=preload"
+            reply = await client.reply()
+            assert (reply.status, reply.body) == (200, b"ab")
+            assert "link" not in reply
+
+            await client.send(b"GET / HTTP/1.0\r\n\r\n")  # which knows no interim answers
+            assert (await client.reply()).status == 200
+
+    run(main())
+
+
 def test_an_unread_body_is_thrown_away_and_the_connection_stays(run: Run) -> None:
     async def main() -> None:
         async with serving(hello) as served:
@@ -273,6 +342,43 @@ def test_what_follows_an_unknown_upgrade_is_http(run: Run) -> None:
             client = await served.connect()
             await client.send(request("GET", "/1", "Connection: Upgrade", "Upgrade: h2c"), request("GET", "/2"))
             assert [(await client.reply()).body for _ in range(2)] == [b"/1", b"/2"]
+
+    run(main())
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
+BODIES = {
+    "a length": b"Content-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n23\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("cut", [0, 5], ids=["at once", "in pieces"])
+def test_the_body_of_a_request_for_an_unknown_upgrade_is_its_body(run: Run, body: bytes, cut: int) -> None:
+    async def main() -> None:
+        async with serving(echo) as served:
+            client = await served.connect()
+            data = b"POST / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + body
+            await client.send(data[: len(data) - cut])
+            if cut:
+                await until(lambda: served.meter.in_flight)
+                await client.send(data[-cut:])
+            await client.send(request("POST", "/", body=b"next"))
+            assert (await client.reply()).body == b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert (await client.reply()).body == b"next"
+
+    run(main())
+
+
+def test_a_request_for_an_upgrade_that_closes_is_the_last(run: Run) -> None:
+    async def main() -> None:
+        async with serving(echo) as served:
+            client = await served.connect()
+            await client.send(request("POST", "/", "Connection: Upgrade, close", "Upgrade: h2c", body=b"abc"), request("GET", "/"))
+            reply = await client.reply()
+            assert (reply.body, reply["connection"]) == (b"abc", "close")
+            assert await client.rest() == b""
 
     run(main())
 
@@ -338,6 +444,9 @@ BROKEN_ANSWERS: dict[str, list[dict[str, Any]]] = {
     "two heads": [head(), head()],
     "a head only": [head()],
     "an unknown message": [{"type": "http.response.tea"}],
+    "text for a body": [head(), {"type": "http.response.body", "body": "abc"}],
+    "text for a body of a known length": [head((b"content-length", b"3")), {"type": "http.response.body", "body": "abc"}],
+    "a line break in a hint": [{"type": "http.response.early_hint", "links": [b"</a>\r\nx: y"]}, head(), data()],
     "a line break in a value": [head((b"x-a", b"1\r\nx-b: 2")), data()],
     "a line feed in a name": [head((b"x-a\nx-b", b"1")), data()],
     "text for bytes": [head(("x-a", "1")), data()],
@@ -389,7 +498,7 @@ def test_an_answer_broken_half_way_cuts_the_connection(run: Run, length: bytes) 
 
 
 @pytest.mark.parametrize("extra", [b"abcdef", b""])
-def test_a_length_broken_after_the_first_piece_cuts_the_connection(run: Run, extra: bytes) -> None:
+def test_a_length_broken_after_the_first_piece_cuts_the_connection(run: Run, caplog: pytest.LogCaptureFixture, extra: bytes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await no_lifespan(scope)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
@@ -402,6 +511,7 @@ def test_a_length_broken_after_the_first_piece_cuts_the_connection(run: Run, ext
             await client.send(request("GET", "/"))
             with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
                 await client.reply()
+        assert "the body is not as long as its content-length says" in caplog.text
 
     run(main())
 

@@ -214,6 +214,8 @@ class Settings:
     limit_pipeline: int = _knob(_O.limit_pipeline, low=1, high=10_000, doc="requests one connection may send ahead")
     linger: float = _knob(_O.linger, low=0, high=3600, unit="seconds", doc="how long a draining worker keeps idle connections open for a last request")
     root_path: str = _knob(_O.root_path, check=_root_path, doc="path prefix the application is mounted under (ASGI root_path)")
+    pathsend: bool = _knob(_O.pathsend, doc="have ASGI applications leave files to the server (http.response.pathsend); off for middleware that does not know it")
+    cancel_on_disconnect: bool = _knob(_O.cancel_on_disconnect, doc="cancel an ASGI application's task when its client leaves, beside telling it (http.disconnect)")
     trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, check=_proxy, doc="addresses or networks (unix: Unix sockets, *: everybody) whose X-Forwarded-* and Forwarded headers count")
     threads: int = _knob(_O.threads, low=1, high=1000, doc="threads of one worker, for WSGI applications and sync handlers")
 

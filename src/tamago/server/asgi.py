@@ -1,7 +1,8 @@
 """ASGI 3 over an exchange: the scope, `receive` and `send` of one HTTP request, to the letter of the specification.
 
-Spec version 2.3 on purpose: from 2.4 on frameworks stop listening for `http.disconnect` while they stream and learn of it only from
-their next `send`, so that a stream waiting for its next event would never end.
+Spec version 2.3 is announced on purpose, although `send` raises as 2.4 wants it: from 2.4 on Starlette stops listening for
+`http.disconnect` while it streams and learns of it only from its next `send`, so that a stream waiting for its next event would never end
+(docs/adr/0016).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from tamago.server.exchange import Exchange, ResponseError
+from tamago.server.exchange import ClientDisconnectedError, Exchange, ResponseError
 from tamago.server.forwarded import TrustedProxies
-from tamago.server.request_head import split_target
+from tamago.server.request_head import split_target, with_host_of
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -23,14 +24,35 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
+# Pieces that are thrown away after the client left before `send` raises. Who listens stops by itself within a few. An answer that has been
+# complete for long may come in pieces as well (Starlette's BaseHTTPMiddleware), and an error would cancel what comes after it, such as
+# background tasks. What is left is an endless stream that never looks.
+_IN_VAIN = 16
+
 
 class AsgiHost:
-    """An ASGI application with what it is told in every request."""
+    """An ASGI application with what it is told in every request.
 
-    def __init__(self, app: AsgiApp, *, root_path: str = "", trusted_proxies: TrustedProxies | None = None) -> None:
+    `pathsend`: have it leave files to us. `cancel_on_disconnect`: cancel it when its client leaves, beside telling it.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        *,
+        root_path: str = "",
+        trusted_proxies: TrustedProxies | None = None,
+        pathsend: bool = True,
+        cancel_on_disconnect: bool = False,
+    ) -> None:
         self.app = app
         self.root_path = root_path.rstrip("/")
         self.trusted_proxies = trusted_proxies or None
+        self.cancel_on_disconnect = cancel_on_disconnect
+        # One for all requests, to spare each the copy.
+        self.extensions: dict[str, dict[str, object]] = {"http.response.early_hint": {}}
+        if pathsend:
+            self.extensions["http.response.pathsend"] = {}
         self.state: dict[str, Any] = {}  # what the lifespan put there; each request gets a copy
 
     def exchange_type(self) -> type[AsgiExchange]:
@@ -42,6 +64,7 @@ class AsgiHost:
         target = exchange.target
         if 35 in target or target[0] != 47:  # a "#", or no "/" first
             raw_path, query = split_target(target)
+            exchange.fields = with_host_of(target, exchange.fields)
         else:
             raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("latin-1")
@@ -69,6 +92,7 @@ class AsgiHost:
             "client": client,
             "server": connection.peer,
             "state": self.state.copy(),
+            "extensions": self.extensions,
         }
 
 
@@ -77,6 +101,7 @@ class AsgiExchange(Exchange):
 
     host: AsgiHost
     _delivered = False  # the application has the whole request
+    _in_vain = 0  # pieces sent since the client left
 
     def handle(self) -> Awaitable[object]:
         """Call the application."""
@@ -113,11 +138,40 @@ class AsgiExchange(Exchange):
             if not more:
                 return  # nothing is left to hold back
             if self.gone:
-                # Not an error in this version of the specification. A stream without any other `await` must not block the worker.
-                await asyncio.sleep(0)
+                await self._throw_away()
             elif self.connection.write_paused:
                 await self.drain()
         elif kind == "http.response.start":
             self.start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.pathsend":
+            await self.send_file(message["path"])
+        elif kind == "http.response.early_hint":
+            self.hint(message["links"])
         else:
-            raise ResponseError(f"an HTTP application cannot send {kind!r}")
+            self.out_of_order(f"an HTTP application cannot send {kind!r}")
+
+    async def _throw_away(self) -> None:
+        """Take a piece that nobody will read. Raises ClientDisconnectedError (an OSError) if there is no end to them."""
+        self._in_vain += 1
+        if self._in_vain > _IN_VAIN:
+            raise ClientDisconnectedError("the client left; nobody reads this answer")
+        await asyncio.sleep(0)  # or a stream without any other `await` would not hear of it
+
+    def out_of_order(self, problem: str) -> None:
+        """Refuse what does not belong here, except after the end: what follows then is to be ignored, says the specification."""
+        if not self.done:
+            raise ResponseError(problem)
+
+    def leave(self) -> None:
+        """Tell the application that nobody reads its answer any more."""
+        super().leave()
+        self._cancel()
+
+    def hang_up(self) -> None:
+        """Tell the application that the client sends nothing more; it has probably left."""
+        super().hang_up()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.host.cancel_on_disconnect and not self.done and self.task is not None:
+            self.task.cancel()

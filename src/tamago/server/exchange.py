@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from tamago.server import refusal as refusals
+from tamago.server.file_body import FileBody
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, encode, response_head
+from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, response_head
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _CHUNKED, _UNTIL_CLOSE, _NO_BODY = -1, -2, -3
 
 # Up to here head and body, or a chunk's three parts, are joined for one write; past it the copy costs more than the write.
 _JOIN_LIMIT = 32 * 1024
+
+
+# What handlers end with when they hear that the client is gone: our own error, a cancellation, and what Starlette makes of it.
+_FAREWELLS = frozenset({"ClientDisconnectedError", "CancelledError", "ClientDisconnect"})
 
 
 class ClientDisconnectedError(ConnectionError):
@@ -107,7 +112,20 @@ class Exchange:
             self._waiters.append(waiter)
         if wants_body:
             self.connection.await_body()
-        await waiter
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._forget(waiter)
+            raise
+
+    def _forget(self, waiter: asyncio.Future[None]) -> None:
+        """Somebody waits no longer, such as who only asked whether the client is still there; a stream may do so all day."""
+        waiters = self._waiters
+        if waiters is not None and waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                self._waiters = None
+                self.connection.await_nothing()
 
     def wake(self) -> None:
         """Let everybody who waits for input look again."""
@@ -125,7 +143,8 @@ class Exchange:
         if self.gone:
             return
         if self.status:
-            raise ResponseError("the answer was started twice")
+            self.out_of_order("the answer was started twice")
+            return
         self._head = response_head(status, fields)
         self.status = status
 
@@ -138,16 +157,18 @@ class Exchange:
             size = len(data)
             if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
                 # A whole, short answer on a connection that stays: nearly all of them, so in one step.
+                data = b"%b%b%b" % (block, connection.server.end_of_head, data)  # first, as it fails for a body of text
                 self._head = None
                 self.sent = self.done = True
-                connection.transport.write(b"%b%b%b" % (block, connection.server.end_of_head, data))
+                connection.transport.write(data)
                 connection.answered(self)
                 return
         self._write(data, more)
 
     def _write(self, data: bytes, more: bool) -> None:
         if self.done and not self.gone:
-            raise ResponseError("the answer was already complete")
+            self.out_of_order("the answer was already complete")
+            return
         if self.connection.transport.is_closing():
             self.leave()  # noticed by the transport, which tells the connection in a moment
         if self.gone:
@@ -167,6 +188,42 @@ class Exchange:
         self.start(status, fields)
         self.write(data)
 
+    async def send_file(self, path: str) -> None:
+        """Send a file as the whole body.
+
+        Raises OSError for one that cannot be read, ResponseError for one that is shorter than the content-length.
+        """
+        head = self._head
+        if head is None:
+            if not self.gone:
+                self.out_of_order(
+                    f"a file is the whole body of an answer, {'and a part is sent' if self.status else 'and start comes first'}"
+                )
+            return
+        status, block, length, said = head
+        with FileBody(path) as file:
+            if length is None and status != 204:
+                length = file.size
+                self._head = (status, block + b"content-length: %d\r\n" % length, length, said)
+            if self.method == "HEAD" or length is None or status in BODILESS:
+                self.write(b"")
+            elif length <= _JOIN_LIMIT or length > file.size:
+                self.write(file.read(min(length, _JOIN_LIMIT)))
+            else:
+                self.write(b"", more=True)
+                self._left -= await file.send(self, length)
+                self.write(b"")
+
+    def hint(self, links: Iterable[bytes]) -> None:
+        """Send these Link values ahead in a 103 (RFC 8297). Nothing is sent to HTTP/1.0 or after the answer has begun."""
+        hints = early_hints(links)
+        if hints and not (self.sent or self.gone) and self.version == "1.1":
+            self.connection.transport.write(hints)
+
+    def out_of_order(self, problem: str) -> None:
+        """The handler broke the order of an answer."""
+        raise ResponseError(problem)
+
     async def drain(self) -> None:
         """Wait until the client has read enough of what was written."""
         if self.connection.write_paused:
@@ -179,13 +236,12 @@ class Exchange:
         framing, data = self._choose_framing(head, data, more)
         framing += self._persistence(head)
         encoded = encode(head, self.connection.server.date, framing)
+        joined = encoded if len(data) > _JOIN_LIMIT else encoded + data
         self._head = None
         self.sent = True
-        if len(data) > _JOIN_LIMIT:
-            transport.write(encoded)
+        transport.write(joined)
+        if joined is encoded:
             transport.write(data)
-        else:
-            transport.write(encoded + data)
 
     def _choose_framing(self, head: ResponseHead, data: bytes, more: bool) -> tuple[bytes, bytes]:
         """Decide how the body travels, in `_left`; return the header line that says so and the first bytes of the body."""
@@ -217,6 +273,8 @@ class Exchange:
             or (body is not None and body.expects_continue and not body.complete)
         ):
             self.keep_alive = False
+        if body is not None:
+            body.expects_continue = False  # the answer has begun, and nothing may stand in it
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"connection: keep-alive\r\n" if self.version == "1.0" else b""
@@ -292,14 +350,16 @@ class Exchange:
 
     def fail(self, error: BaseException | None) -> None:
         """Say what went wrong (None: the handler just stopped), and answer in the handler's place or cut."""
-        path = self.target.decode("latin-1")
-        if error is None and self.hung_up:
+        if (self.gone or self.hung_up) and (error is None or type(error).__name__ in _FAREWELLS):
             # It was told of the disconnect and stopped: as it should.
-            self.leave()
-            self.connection.cut()
-        elif error is None:
+            if not self.gone:
+                self.leave()
+                self.connection.cut()
+            return
+        path = self.target.decode("latin-1")
+        if error is None:
             logger.error("%s %s: the application returned without completing its answer", self.method, path)
-        elif not (self.gone and isinstance(error, ClientDisconnectedError)):
+        else:
             logger.error("%s %s: the application failed", self.method, path, exc_info=error)
         self.refuse(refusals.INTERNAL_ERROR)
 

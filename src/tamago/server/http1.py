@@ -144,11 +144,15 @@ class Connection(RequestReader, asyncio.Protocol):
         if self.current is None and not self.closing:
             self._proceed()
 
-    async def writable(self) -> None:
-        """Return when the client has read enough, or is gone."""
+    def writer(self) -> asyncio.Future[None]:
+        """Return a future that is set when the client has read enough, or is gone."""
         writer = self.server.loop.create_future()
         self._writers.append(writer)
-        await writer
+        return writer
+
+    async def writable(self) -> None:
+        """Return when the client has read enough, or is gone."""
+        await self.writer()
 
     def _throw_away(self, data: bytes) -> None:
         """Take input that is no request any more."""
@@ -279,6 +283,10 @@ class Connection(RequestReader, asyncio.Protocol):
         if self.current is not None and self.current.body is not None:
             options = self.server.options
             self.deadline = self.current.body.wait(self.server.now, timeout=options.body_timeout, rate=options.min_rate)
+
+    def await_nothing(self) -> None:
+        """The handler waits for body no longer."""
+        self.deadline = inf
 
     def body_was_read(self) -> None:
         """The handler took what was there."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from tamago.errors import TamagoError
 from tamago.server.asgi import AsgiApp, Message
+from tamago.user_traceback import user_traceback
 
 logger = logging.getLogger("tamago.server")
 
@@ -76,17 +77,19 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
         try:
             await self._app(scope, self._receive, self._send)
-        except Exception as error:  # noqa: BLE001 - the application's
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the application's; an exit would end the loop before anybody hears why
             self._raised(error)
         finally:
             if self._phase is _Phase.STARTING and self._failure is None:
                 self._phase = _Phase.UNSUPPORTED
             self._told.set()
 
-    def _raised(self, error: Exception) -> None:
+    def _raised(self, error: Exception | SystemExit) -> None:
         if self._failure is not None:
             return  # it told us and raised it as well
-        if self._phase is _Phase.STARTING:
+        if self._phase is _Phase.STARTING and isinstance(error, SystemExit):
+            self._failure = user_traceback(error)  # it wants to go, which is not the same as not knowing this protocol
+        elif self._phase is _Phase.STARTING:
             # The specification: an application that raises on this scope doesn't support it, and is served without.
             if self._received:
                 logger.warning("the application raised an error in its lifespan start-up; serving without lifespan", exc_info=error)

@@ -49,6 +49,7 @@ class RequestReader:
         "_linger",
         "_parser",
         "_silent",
+        "_skipped",
         "_special",
         "_target",
         "_upgrading",
@@ -79,6 +80,7 @@ class RequestReader:
         self._linger = False  # the client may be sending what we won't read
         self._held: memoryview | None = None  # read but not parsed, because enough requests wait
         self._upgrading: TunnelExchange | None = None
+        self._skipped = b""  # a head for the body that the parser won't read because the request asks for an upgrade
 
     # ── the other half ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +193,20 @@ class RequestReader:
             return b""
         self._parser = httptools.HttpRequestParser(self)
         self._silent = 0
+        if self._skipped:
+            self._expect_body()
         return b"" if self._deaf else rest
+
+    def _expect_body(self) -> None:
+        """Bring the parser to where the body begins. It takes what follows a wish to upgrade for another protocol, also a body.
+
+        Without this whoever chooses the body chooses the next request as well.
+        """
+        head, self._skipped = self._skipped, b""
+        deaf, self._deaf = self._deaf, True
+        self._parser.feed_data(head)
+        self._deaf = deaf
+        self._target = b""
 
     # ── callbacks of the parser ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,6 +281,8 @@ class RequestReader:
             if websocket is not None:
                 return websocket
         body = RequestBody(expects_continue=judgement.expects_continue) if judgement.length else None
+        if body is not None and parser.should_upgrade():
+            self._skipped = _head_before_body(judgement.length)
         keep_alive = parser.should_keep_alive()
         exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
         exchange.plain = keep_alive and version == "1.1" and method != "HEAD" and not judgement.expects_continue
@@ -321,16 +338,24 @@ class RequestReader:
         exchange = self.parsing
         if exchange is None:
             return
+        body = exchange.body
+        if body is not None and self._skipped:
+            return  # it has not even begun
         self.parsing = None
         self._silent = 0
         if not exchange.keep_alive:
             self._deaf = True
-        if exchange.body is not None:
-            exchange.body.complete = True
+        if body is not None:
+            body.complete = True
             if exchange is self.current:
                 self.body_has_come(exchange)
             elif self.current is None and not self.closing:
                 self.is_read()
+
+
+def _head_before_body(length: int) -> bytes:
+    framing = b"Transfer-Encoding: chunked" if length < 0 else b"Content-Length: %d" % length
+    return b"POST / HTTP/1.1\r\nHost: -\r\n%b\r\n\r\n" % framing
 
 
 def _size(fields: list[tuple[bytes, bytes]]) -> int:

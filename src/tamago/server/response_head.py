@@ -82,6 +82,15 @@ def encode(head: ResponseHead, date: bytes, framing: bytes) -> bytes:
     return b"%b%b%b%b\r\n" % (block, b"" if said & SAID_SERVER else SERVER_FIELD, b"" if said & SAID_DATE else date, framing)
 
 
+def early_hints(links: Iterable[bytes]) -> bytes:
+    """Encode an interim answer 103 with these Link values (RFC 8297); empty for none. Raises ValueError for what may not be sent."""
+    values = list(links)
+    block = b"".join(b"link: %b\r\n" % value for value in values)
+    if block.count(b"\n") != len(values) or block.count(b"\r") != len(values) or 0 in block:
+        raise ValueError("an early hint has a line break or a NUL in it")
+    return b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % block if values else b""
+
+
 def _rare(name: bytes, value: bytes, status: int, length: int | None) -> tuple[tuple[bytes, ...], int | None, int]:
     """Encode a field that is new or special: return its line or none, the content-length so far, and what else it says."""
     key = name.lower()

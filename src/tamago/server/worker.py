@@ -19,7 +19,13 @@ class AsgiWorker:
     def __init__(self, app: AsgiApp, context: WorkerContext) -> None:
         options = context.options
         self._context = context
-        self._host = AsgiHost(app, root_path=options.root_path, trusted_proxies=TrustedProxies(options.trusted_proxies))
+        self._host = AsgiHost(
+            app,
+            root_path=options.root_path,
+            trusted_proxies=TrustedProxies(options.trusted_proxies),
+            pathsend=options.pathsend,
+            cancel_on_disconnect=options.cancel_on_disconnect,
+        )
         self._lifespan = Lifespan(app, self._host.state)
         self._edge: Edge | None = None
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, _heads, encode, response_head
+from tamago.server.response_head import SAID_CLOSE, SAID_DATE, SAID_SERVER, _heads, early_hints, encode, response_head
 
 DATE = b"date: now\r\n"
 
@@ -93,3 +93,14 @@ def test_heads_that_differ_in_anything_stay_apart_and_few_are_kept() -> None:
     assert len(_heads) <= 512
     response_head(200, [(b"x-long", b"x" * 2000)])
     assert all(len(head[1]) <= 1024 for head in _heads.values())
+
+
+def test_early_hints_are_an_interim_answer_with_links() -> None:
+    assert early_hints([b"</a>", b"</b>"]) == b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nlink: </b>\r\n\r\n"
+    assert early_hints([]) == b""
+
+
+@pytest.mark.parametrize("link", [b"</a>\r\nx: y", b"\n", b"\r", b"\0"])
+def test_an_early_hint_is_one_line(link: bytes) -> None:
+    with pytest.raises(ValueError, match="early hint"):
+        early_hints([b"</a>", link])

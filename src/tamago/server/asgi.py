@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from tamago.server.exchange import ClientDisconnectedError, Exchange, ResponseError
 from tamago.server.forwarded import TrustedProxies
-from tamago.server.request_head import split_target, with_host_of
+from tamago.server.request_head import split_target
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -64,7 +64,6 @@ class AsgiHost:
         target = exchange.target
         if 35 in target or target[0] != 47:  # a "#", or no "/" first
             raw_path, query = split_target(target)
-            exchange.fields = with_host_of(target, exchange.fields)
         else:
             raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("latin-1")

@@ -153,13 +153,3 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     target = target.partition(b"#")[0]
     path, _, query = target.partition(b"?")
     return path, query
-
-
-def with_host_of(target: bytes, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the fields with the Host that a target in absolute form names, which counts instead of what Host says (RFC 9112, 3.2.2)."""
-    if target.startswith(b"/") or target == b"*":
-        return fields
-    host = re.split(rb"[/?#]", target.partition(b"://")[2], maxsplit=1)[0].rpartition(b"@")[2]
-    if not host:
-        return fields
-    return [(b"host", host), *(field for field in fields if field[0] != b"host")]

@@ -7,9 +7,17 @@ import os
 import signal
 import sys
 
-from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput
+from benchmarks import idle, installing, memory, messenger, recording, reloading, report, startup, throughput
 
-BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "messenger": messenger, "idle": idle, "http": throughput}
+BENCHMARKS = {
+    "start": startup,
+    "memory": memory,
+    "reload": reloading,
+    "messenger": messenger,
+    "idle": idle,
+    "http": throughput,
+    "access-log": recording,
+}
 QUICK = {
     "start": ["--repeat", "1"],
     "memory": ["--requests", "1000"],
@@ -17,6 +25,7 @@ QUICK = {
     "messenger": ["--repeat", "3"],
     "idle": [],
     "http": ["--repeat", "1"],
+    "access-log": ["--repeat", "1"],
 }
 BUSY = 0.5  # load average above which somebody else's work is part of the figures
 

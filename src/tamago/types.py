@@ -124,6 +124,9 @@ class ServerOptions:
     linger: float = 0.25
     root_path: str = ""
     access_log: bool = False
+    access_log_file: str = ""  # "": standard output
+    access_log_format: str = "combined"
+    request_id: bool = False
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 8
 

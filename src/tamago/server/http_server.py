@@ -21,7 +21,6 @@ from tamago.server.tunnel import TunnelExchange
 from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
-access_logger = logging.getLogger("tamago.access")
 
 MakeExchange = Callable[..., Exchange]
 MakeTunnel = Callable[..., TunnelExchange]
@@ -42,6 +41,7 @@ class HttpServer:
         self.options = options
         self.exchange = exchange
         self.websocket = websocket
+        self.bare_exchange: type[Exchange] = Exchange  # for what could not be read, and is refused
         self.loop = loop
         self.limit_in_flight = options.limit_in_flight
         self.keep_alive = options.keep_alive
@@ -96,16 +96,6 @@ class HttpServer:
         """The request's task ends."""
         self.running.discard(exchange)
         self._meter.request_finished()
-        if self.options.access_log:
-            connection = exchange.connection
-            access_logger.info(
-                '%s "%s %s HTTP/%s" %d',
-                connection.client[0] if connection.client else "-",
-                exchange.method,
-                exchange.target.decode("latin-1"),
-                exchange.version,
-                exchange.status,
-            )
         if self.draining:
             self._check_empty()
 

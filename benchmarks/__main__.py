@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from benchmarks import idle, installing, memory, messenger, recording, reloading, report, startup, throughput
+from benchmarks import accepting, idle, installing, memory, messenger, recording, reloading, report, startup, throughput
 
 BENCHMARKS = {
     "start": startup,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "idle": idle,
     "http": throughput,
     "access-log": recording,
+    "accept": accepting,
 }
 QUICK = {
     "start": ["--repeat", "1"],
@@ -26,6 +27,7 @@ QUICK = {
     "idle": [],
     "http": ["--repeat", "1"],
     "access-log": ["--repeat", "1"],
+    "accept": ["--repeat", "2"],
 }
 BUSY = 0.5  # load average above which somebody else's work is part of the figures
 

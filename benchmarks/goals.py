@@ -105,10 +105,16 @@ def _idle(result: Result) -> Iterator[Goal]:
     yield Goal(text="master, nest, agent and 8 workers: % of one core", measured=_row(result, server=TAMAGO)["percent"], limit=0.3)
 
 
+def _accept(result: Result) -> Iterator[Goal]:
+    plain, fair = (_row(result, way=way)["cpu"]["median"] for way in ("plain accept", "fair accept"))
+    yield Goal(text="a connection a request: times the CPU of plain accept", measured=fair / plain, limit=1.1)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
     "reload": _reload,
     "messenger": _messenger,
     "idle": _idle,
+    "accept": _accept,
 }

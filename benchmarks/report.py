@@ -19,7 +19,7 @@ tamago beside its peers, measured in one run on one machine, over loopback. Do i
 
 ```console
 $ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
-$ python -m benchmarks all         # start, memory, reload, messenger, idle, http, access-log; one of them by its name
+$ python -m benchmarks all         # start, memory, reload, messenger, idle, http, access-log, accept; one of them by its name
 $ python -m benchmarks report      # writes this page
 ```
 
@@ -63,6 +63,10 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "access-log": (
         "Access log",
         "CPU time a request over all processes without an access log, and with one in each of its formats, written to /dev/null.",
+    ),
+    "accept": (
+        "Accepting",
+        "A connection for each request, over workers that step back for one with fewer connections, and over workers that just accept.",
     ),
     "http": (
         "HTTP",

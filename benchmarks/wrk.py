@@ -29,9 +29,11 @@ def executable() -> str:
     return found
 
 
-async def load(url: str, *, connections: int, seconds: int) -> Load:
+async def load(url: str, *, connections: int, seconds: int, close: bool = False) -> Load:
+    """Load `url`; with `close` each request has a connection of its own."""
+    header = ["--header", "Connection: close"] if close else []
     process = await asyncio.create_subprocess_exec(
-        executable(), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency", url,
+        executable(), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency", *header, url,
         stdout=asyncio.subprocess.PIPE, env={"LD_LIBRARY_PATH": str(DEBIAN / "usr/lib/x86_64-linux-gnu")},
     )  # fmt: skip
     output = (await process.communicate())[0].decode()

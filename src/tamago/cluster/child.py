@@ -24,8 +24,9 @@ from typing import NoReturn, cast
 import tamago
 from tamago import log
 from tamago.cluster import linux
+from tamago.cluster.accept_pause import AcceptPause
 from tamago.cluster.birth import born, enter, load_target, reopen_logs, reset_signals, tell_failure
-from tamago.cluster.scoreboard import AcceptPause, Scoreboard
+from tamago.cluster.scoreboard import Scoreboard
 from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
@@ -49,6 +50,7 @@ class Child:
         self._boot = boot
         self._sock = sock
         self._row = board.row(boot.row)
+        self._row.pid = os.getpid()
         self._accept_pause = AcceptPause(board, boot.row)
         self._listeners = listeners
         self._target = target

@@ -45,14 +45,13 @@ class Edge:
         connecting = self._loop.connect_accepted_socket(lambda: Connection(server, sock, address), sock)
         task = self._loop.create_task(connecting)
         self._connecting.add(task)
-        server.pending(+1)
+        server.accepted()
         task.add_done_callback(self._connected)
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         self._connecting.discard(task)
-        if not task.cancelled():
-            task.exception()  # the client left before we began; nobody has to know
-        self.server.pending(-1)
+        # An error means that the client left before we began; nobody has to know.
+        self.server.connected(failed=task.cancelled() or task.exception() is not None)
 
     async def drain(self, *, closing: bool) -> None:
         """Stop accepting, finish, return when no connection is left."""

@@ -66,7 +66,6 @@ class HttpServer:
     def opened(self, connection: Connection) -> None:
         """A connection is there."""
         self.connections.add(connection)
-        self._meter.connection_opened()
         if self._sweep_timer is None:
             self._sweep()
         if self.draining:
@@ -157,9 +156,16 @@ class HttpServer:
         if not connection.close_if_idle(epoch):
             self.close_soon(connection)
 
-    def pending(self, change: int) -> None:
-        """Count sockets that are accepted and about to become connections."""
-        self._pending += change
+    def accepted(self) -> None:
+        """A socket is accepted and about to become a connection. It counts at once: who is to accept the next one depends on it."""
+        self._pending += 1
+        self._meter.connection_opened()
+
+    def connected(self, *, failed: bool) -> None:
+        """It has become one, or never will."""
+        self._pending -= 1
+        if failed:
+            self._meter.connection_closed()
         if self.draining:
             self._check_empty()
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from benchmarks import accepting, idle, installing, memory, messenger, recording, reloading, report, startup, throughput
+from benchmarks import accepting, draining, idle, installing, memory, messenger, recording, reloading, report, startup, throughput
 
 BENCHMARKS = {
     "start": startup,
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "http": throughput,
     "access-log": recording,
     "accept": accepting,
+    "drain": draining,
 }
 QUICK = {
     "start": ["--repeat", "1"],
@@ -28,6 +29,7 @@ QUICK = {
     "http": ["--repeat", "1"],
     "access-log": ["--repeat", "1"],
     "accept": ["--repeat", "2"],
+    "drain": ["--seconds", "20", "--requests", "20000"],
 }
 BUSY = 0.5  # load average above which somebody else's work is part of the figures
 
@@ -55,6 +57,8 @@ def _measure(arguments: argparse.Namespace) -> None:
     result.settings["load before"] = round(load, 1)
     result.save()
     print(module.render(result), flush=True)
+    if (problem := getattr(module, "problem", lambda _: None)(result)) is not None:
+        sys.exit(f"not as it must be: {problem}")
 
 
 def _report() -> None:

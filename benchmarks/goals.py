@@ -110,6 +110,12 @@ def _accept(result: Result) -> Iterator[Goal]:
     yield Goal(text="a connection a request: times the CPU of plain accept", measured=fair / plain, limit=1.1)
 
 
+def _drain(result: Result) -> Iterator[Goal]:
+    for what in ("lost", "answered twice"):
+        yield Goal(text=f"requests {what}", measured=result.settings[what], limit=0)
+    yield Goal(text="requests answered", measured=result.settings["answered"], limit=100_000, at_least=True)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
@@ -117,4 +123,5 @@ GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "messenger": _messenger,
     "idle": _idle,
     "accept": _accept,
+    "drain": _drain,
 }

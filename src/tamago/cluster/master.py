@@ -132,7 +132,8 @@ class Cluster:
         self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
         self.monitor = Monitor(self.settings, random=random.random)
         self.control = ControlServer(self.rundir, Requests(self))
-        self._empty_slots = EmptySlots(self.settings.workers)
+        self._most_slots = self.settings.workers  # if sticky: each has a socket
+        self._empty_slots = EmptySlots(self._most_slots)
 
     @property
     def addresses(self) -> list[str]:
@@ -156,6 +157,7 @@ class Cluster:
         if changed := diff_live(self.settings, fresh):
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
+        self._check_slots(fresh.workers)
         self.shell.next_outfit = replace(self.shell.next_outfit, settings=fresh, target=find_target(fresh))
         workers = fresh.workers if fresh.workers != self.settings.workers else 0
         return await self._ask(lambda request: events.ReloadRequested(request=request, workers=workers))
@@ -163,15 +165,18 @@ class Cluster:
     async def scale(self, workers: int, *, relative: bool = False) -> str:
         """Have this many workers, or this many more; return when they serve."""
         wanted = max(1, self.supervisor.slots + workers) if relative else workers
-        if self.settings.sticky and wanted > self.settings.workers:
-            raise ControlError(
-                f"a sticky cluster that was started with {self.settings.workers} slots cannot have {wanted}",
-                hint="stop it and start it with more --workers",
-            )
+        self._check_slots(wanted)
         if wanted < 0 or wanted > 1024:
             raise ControlError(f"{wanted} is no number of workers", hint="ask for 0 to 1024")
         raise_file_limit(wanted)
         return await self._ask(lambda request: events.ScaleRequested(workers=workers, relative=relative, request=request))
+
+    def _check_slots(self, wanted: int) -> None:
+        if self.settings.sticky and wanted > self._most_slots:
+            raise ControlError(
+                f"a sticky cluster that was started with {self._most_slots} slots cannot have {wanted}",
+                hint="stop it and start it with more --workers",
+            )
 
     async def kick(self, slot: int) -> str:
         """Replace the worker in a slot; return when the new one serves."""
@@ -283,7 +288,7 @@ class Cluster:
                 shell.close_listeners()
             case events.Drain(process=peer, closing=closing):
                 self.monitor.forget(peer)
-                shell.drain(peer, closing=closing)
+                shell.drain(peer, closing=closing or self._retires(peer))
             case events.Terminate(process=peer):
                 shell.terminate(peer)
             case events.DumpStacks(process=peer):
@@ -359,9 +364,20 @@ class Cluster:
             self._keep_house()
 
     def _move_empty_slots(self) -> None:
-        served = {process.slot for process in self.supervisor.processes.values() if process.is_serving}
-        if (empty := self._empty_slots.look(served, time.monotonic())) is not None:
+        slots = self.supervisor.slots
+        served = {process.slot for process in self.supervisor.processes.values() if process.is_serving and process.slot <= slots}
+        if (empty := self._empty_slots.look(served, time.monotonic(), wanted=slots)) is not None:
             self.shell.move_empty_slots(empty)
+            moved = f"neighbours serve the clients of the empty slots: {', '.join(map(str, sorted(empty)))}"
+            _log.info("sticky: %s", moved if empty else "every slot serves its own clients")
+
+    def _retires(self, peer: int) -> bool:
+        """Sticky: whether a process leaves its slot for good. New clients go to a neighbour at once, who waits already is its to serve."""
+        process = self.supervisor.processes.get(peer)
+        if not self.settings.sticky or process is None or process.slot <= self.supervisor.slots:
+            return False
+        self._move_empty_slots()
+        return True
 
     def _keep_house(self) -> None:
         self.reap()  # embedded, nobody tells us of SIGCHLD

@@ -194,6 +194,10 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def _go_on(self, exchange: Exchange) -> None:
         if not exchange.keep_alive:
+            if self.server.draining and not self._deaf:
+                # The client did not ask for the end, and may have sent more already, which would cost it this answer (see _LINGER).
+                self._linger = True
+                self.server.loop.call_later(self.server.options.linger, self._end_linger)
             self.finish()
         elif self.queue:
             self._advance()
@@ -317,6 +321,10 @@ class Connection(RequestReader, asyncio.Protocol):
             if self._reading_paused:
                 self._reading_paused = False
                 self.transport.resume_reading()
+
+    def _end_linger(self) -> None:
+        if self in self.server.connections:
+            self.expire()
 
     def begin_close(self, *, half: bool = False) -> None:
         """What ends an upgraded connection is written; the client has a moment to say that it closes too.

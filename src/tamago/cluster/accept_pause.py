@@ -27,6 +27,11 @@ class _Watch:
     cpu: float | None = None
 
 
+def never() -> float:
+    """Take every connection, where it can be nobody else's."""
+    return 0.0
+
+
 class AcceptPause:
     """Asked by one worker before each accept: for how many seconds to leave the connection to another worker (0.0: take it).
 

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from tamago.cluster import linux
 from tamago.cluster.accept_pause import AcceptPause
 from tamago.cluster.balance import BUSY_PAUSE, GRACE, PAUSE, Run
+from tamago.cluster.child import Child
 from tamago.cluster.scoreboard import STALE, Row, Scoreboard
+from tamago.ipc.control_messages import Boot
+from tamago.types import Target
 
 
 @pytest.fixture
@@ -181,3 +186,28 @@ def test_where_connections_come_and_go_it_does_not_mind_a_few_more(board: Scoreb
     assert ask() == 0.0
     world.pass_(1.0)
     assert ask() == PAUSE, "that is long ago"
+
+
+@pytest.mark.parametrize(("sticky", "pauses"), [(False, [PAUSE, PAUSE]), (True, [0.0, 0.0])])
+def test_a_sticky_worker_leaves_nothing_to_others_who_could_not_take_it(
+    board: Scoreboard, world: World, sticky: bool, pauses: list[float]
+) -> None:
+    worker(board, world, 20)
+    worker(board, world, 0, pid=7)
+    boot = Boot(
+        role="worker",
+        slot=1,
+        generation=1,
+        peer=1,
+        master_pid=1,
+        title="t",
+        env="test",
+        target={},
+        options={},
+        row=0,
+        rows=6,
+        sticky=sticky,
+    )
+    with socket.socket() as sock:
+        child = Child(boot, sock, board, [], cast("Target", None))
+        assert [child._accept_pause() for _ in pauses] == pauses

@@ -7,7 +7,21 @@ import os
 import signal
 import sys
 
-from benchmarks import idle, installing, memory, messenger, reloading, report, soak, startup, throughput, websocket_echo
+from benchmarks import (
+    accepting,
+    draining,
+    idle,
+    installing,
+    memory,
+    messenger,
+    recording,
+    reloading,
+    report,
+    soak,
+    startup,
+    throughput,
+    websocket_echo,
+)
 
 BENCHMARKS = {
     "start": startup,
@@ -17,6 +31,9 @@ BENCHMARKS = {
     "idle": idle,
     "http": throughput,
     "websocket": websocket_echo,
+    "access-log": recording,
+    "accept": accepting,
+    "drain": draining,
 }
 QUICK = {
     "start": ["--repeat", "1"],
@@ -26,6 +43,9 @@ QUICK = {
     "idle": [],
     "http": ["--repeat", "1"],
     "websocket": ["--repeat", "1"],
+    "access-log": ["--repeat", "1"],
+    "accept": ["--repeat", "2"],
+    "drain": ["--seconds", "20", "--requests", "20000"],
 }
 BUSY = 0.5  # load average above which somebody else's work is part of the figures
 
@@ -54,6 +74,8 @@ def _measure(arguments: argparse.Namespace) -> None:
     result.settings["load before"] = round(load, 1)
     result.save()
     print(module.render(result), flush=True)
+    if (problem := getattr(module, "problem", lambda _: None)(result)) is not None:
+        sys.exit(f"not as it must be: {problem}")
 
 
 def _report() -> None:

@@ -129,6 +129,17 @@ def _websocket(result: Result) -> Iterator[Goal]:
         yield Goal(text=f"{size} bytes: times uvicorn's messages a second", measured=ours / theirs, limit=1.0, at_least=True)
 
 
+def _accept(result: Result) -> Iterator[Goal]:
+    plain, fair = (_row(result, way=way)["cpu"]["median"] for way in ("plain accept", "fair accept"))
+    yield Goal(text="a connection a request: times the CPU of plain accept", measured=fair / plain, limit=1.1)
+
+
+def _drain(result: Result) -> Iterator[Goal]:
+    for what in ("lost", "answered twice"):
+        yield Goal(text=f"requests {what}", measured=result.settings[what], limit=0)
+    yield Goal(text="requests answered", measured=result.settings["answered"], limit=100_000, at_least=True)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
@@ -137,4 +148,6 @@ GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "idle": _idle,
     "http": _http,
     "websocket": _websocket,
+    "accept": _accept,
+    "drain": _drain,
 }

@@ -19,7 +19,7 @@ tamago beside its peers, measured in one run on one machine, over loopback. Do i
 
 ```console
 $ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
-$ python -m benchmarks all         # start, memory, reload, messenger, idle, http, websocket; one of them by its name
+$ python -m benchmarks all         # start, memory, reload, messenger, idle, http, websocket ...; one of them by its name
 $ python -m benchmarks report      # writes this page
 ```
 
@@ -60,6 +60,22 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         ),
     ),
     "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),
+    "access-log": (
+        "Access log",
+        "CPU time a request over all processes without an access log, and with one in each of its formats, written to /dev/null.",
+    ),
+    "accept": (
+        "Accepting",
+        "A connection for each request, over workers that step back for one with fewer connections, and over workers that just accept.",
+    ),
+    "drain": (
+        "Drain",
+        (
+            "All kinds of requests at once while workers are kicked, reloaded and recycled. A request is lost unless its answer is "
+            "complete, correct and the only one; `told to ask again` are pipelined requests after an answer with `Connection: close`, and "
+            "websockets that were closed with 1012 or refused with 503."
+        ),
+    ),
     "http": (
         "HTTP",
         (

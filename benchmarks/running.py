@@ -37,6 +37,11 @@ class Running:
     log_file: Path
 
     @property
+    def seen_file(self) -> Path:
+        """Where an application may write down what it saw (`BENCH_SEEN`)."""
+        return self.marks_file.with_name("seen")
+
+    @property
     def pid(self) -> int:
         return self.process.pid
 
@@ -86,6 +91,7 @@ async def running(server: Server, *, app: str, workers: int, agent: str | None =
             "HOME": directory,
             "TAMAGO_HOME": directory,
             "BENCH_MARKS": str(here / "marks"),
+            "BENCH_SEEN": str(here / "seen"),
         }
         with (here / "log").open("wb") as log:
             started = time.monotonic()

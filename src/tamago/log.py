@@ -9,24 +9,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import select
-import socket
 import stat
-import sys
 import time
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final, Protocol
 
 from tamago.errors import TamagoError
+from tamago.line_writer import LineWriter
 from tamago.types import Role
-
-CHUNK: Final = 4096
-"""A pipe that polls writable has room for one page; PIPE_BUF, up to which writes are not torn, is as much."""
-
-BUFFER_LIMIT: Final = 256 * 1024
-"""Bytes that wait for a reader who does not read; beyond it lines are dropped."""
 
 
 class Process(Protocol):
@@ -56,10 +46,8 @@ def to_log(process: Process) -> str:
 class LogFileError(TamagoError):
     """A log file could not be opened."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"cannot write the log file {path}: {reason}", hint="check the path and its directory, or pass other --stdout and --stderr"
-        )
+    def __init__(self, path: str, reason: str, *, flags: str = "other --stdout and --stderr") -> None:
+        super().__init__(f"cannot write the log file {path}: {reason}", hint=f"check the path and its directory, or pass {flags}")
         self.path = path
         self.reason = reason
 
@@ -101,22 +89,20 @@ class LineFormatter(logging.Formatter):
 
 
 class SteadyHandler(logging.Handler):
-    """Writes lines to a descriptor without ever waiting for whoever reads it.
+    """Writes each line to a descriptor without ever waiting for whoever reads it (see `LineWriter`).
 
-    Lines that find no room wait, `BUFFER_LIMIT` bytes at most; then new ones are dropped and counted in `dropped`. Every later line
-    tries again, and so does `flush`, which somebody should call now and then.
+    Every later line tries those again that found no room, and so does `flush`, which somebody should call now and then.
     """
 
     def __init__(self, fd: int = 2) -> None:
         super().__init__()
-        self.dropped = 0
-        self._fd = fd
-        self._sink = _Sink(fd)
-        self._waiting: deque[tuple[bytes, int]] = deque()  # a line, and how many lines are lost with it
-        self._size = 0  # Invariant: bytes in _waiting
-        self._offset = 0  # how much of the first waiting line is out
-        self._torn = False  # the last line that got out has no end
+        self._writer = LineWriter(fd)
         self._pid = os.getpid()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost since that was last reported."""
+        return self._writer.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, or keep it, or drop it."""
@@ -137,20 +123,15 @@ class SteadyHandler(logging.Handler):
 
     def drain(self, seconds: float) -> None:
         """Before the process ends: give a slow reader this long to take what waits."""
-        deadline = time.monotonic() + seconds
         self.flush()
-        while self._waiting and (left := deadline - time.monotonic()) > 0:
-            self._sink.wait(left)
-            self.flush()
+        self._writer.drain(seconds)
+        self.flush()
 
     def redirect(self, fd: int | None = None) -> None:
         """Look at the descriptor again, as it was replaced by another file, or write to another one. What waits goes there."""
         self.acquire()
         try:
-            self._sink.close()
-            self._fd = self._fd if fd is None else fd
-            self._sink = _Sink(self._fd)
-            self._offset, self._torn = 0, False
+            self._writer.redirect(fd)
         finally:
             self.release()
 
@@ -161,100 +142,59 @@ class SteadyHandler(logging.Handler):
         """
         if os.getpid() == self._pid:
             self.flush()
-        self._sink.close()
+        self._writer.close()
         super().close()
 
     def _push(self, line: str, lines: int = 1) -> None:
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
-        if self._size + len(data) > BUFFER_LIMIT:
-            self.dropped += lines
-        else:
-            self._waiting.append((data, lines))
-            self._size += len(data)
+        self._writer.push(line.encode("utf-8", "backslashreplace") + b"\n", lines)
 
     def _write_waiting(self) -> None:
-        if self._waiting and self._sink.closed:
-            self._sink = _Sink(self._fd)  # a line after logging.shutdown: no reason to block
-        try:
-            while self._waiting:
-                if self._torn:
-                    self._sink.write(b"\n")
-                    self._torn = False
-                line, _ = self._waiting[0]
-                self._offset += self._sink.write(memoryview(line)[self._offset :])
-                if self._offset == len(line):
-                    self._waiting.popleft()
-                    self._size -= len(line)
-                    self._offset = 0
-                if self.dropped and not self._waiting:
-                    self._report_dropped()
-        except BlockingIOError:
-            return
-        except OSError:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        """Nobody reads any more (EPIPE), or the disk is full (ENOSPC): what waits would only grow old."""
-        self.dropped += sum(lines for _, lines in self._waiting)
-        self._torn = self._torn or self._offset > 0
-        self._waiting.clear()
-        self._size = self._offset = 0
-
-    def _report_dropped(self) -> None:
-        lines, self.dropped = self.dropped, 0
-        text = f"{lines} log lines were dropped: nobody took them, or the disk was full"
-        self._push(self.format(logging.LogRecord("tamago.log", logging.WARNING, __file__, 0, text, None, None)), lines)
+        writer = self._writer
+        waited = bool(writer)
+        if writer.write() and waited and writer.dropped:
+            lines, writer.dropped = writer.dropped, 0
+            text = f"{lines} log lines were dropped: nobody took them, or the disk was full"
+            self._push(self.format(logging.LogRecord("tamago.log", logging.WARNING, __file__, 0, text, None, None)), lines)
+            writer.write()
 
 
-class _Sink:
-    """Writes to a descriptor as its kind allows without blocking; raises BlockingIOError when there is no room.
+class LogFile:
+    """Lines of another kind than the log's own: in the file at `path`, or on a standard stream (STREAMS; "" is standard output).
 
-    O_NONBLOCK on stderr itself is out of the question: it belongs to the open file, which other processes and the user's own `print`
-    share. So a socket is written with MSG_DONTWAIT, and a pipe through an open file of our own, which on Linux /proc gives. Elsewhere,
-    and for terminals, `poll` is asked first, which leaves a race with other writers.
+    `reopen` and `flush` reach it as long as it is not closed. Raises LogFileError; `flags` says which ones name the file.
     """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.closed = False
-        self._own: int | None = None
-        self._socket: socket.socket | None = None
-        self._limit = CHUNK
-        with suppress(OSError):  # closed: each write will say so
-            self._open(fd)
-        self._poll = select.poll()
-        self._poll.register(fd if self._own is None else self._own, select.POLLOUT)
+    def __init__(self, path: str, *, flags: str) -> None:
+        self._path = path
+        self._flags = flags
+        self._fd = self._open()
+        self.writer = LineWriter(self._fd)
+        _files.add(self)
 
-    def _open(self, fd: int) -> None:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISREG(mode):
-            self._limit = sys.maxsize
-        elif stat.S_ISSOCK(mode):
-            self._socket = socket.socket(fileno=os.dup(fd))
-        elif stat.S_ISFIFO(mode):
-            self._own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    def _open(self) -> int:
+        return STREAMS[self._path] if self._path in STREAMS else _open_log(self._path, flags=self._flags)
 
-    def write(self, data: bytes | memoryview) -> int:
-        piece = data[: self._limit]
-        if self._socket is not None:
-            return self._socket.send(piece, socket.MSG_DONTWAIT)
-        if self._own is not None:
-            return os.write(self._own, piece)
-        if self._limit == CHUNK and not self._poll.poll(0):
-            raise BlockingIOError
-        return os.write(self._fd, piece)
-
-    def wait(self, seconds: float) -> None:
-        self._poll.poll(seconds * 1000)
+    def reopen(self) -> None:
+        """Open the file by its name again; what waits goes to the new one."""
+        self.writer.write()
+        old, self._fd = self._fd, self._open()
+        self.writer.redirect(self._fd)
+        if old not in STREAMS.values():
+            os.close(old)
 
     def close(self) -> None:
-        self.closed = True
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
+        """Write what can be written."""
+        _files.discard(self)
+        self.writer.write()
+        self.writer.close()
+        if self._fd not in STREAMS.values():
+            os.close(self._fd)
+
+
+STREAMS: Final = {"": 1, "-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+"""Paths that mean a standard stream. The devices are links, which are not followed, and need no opening."""
+
+_files: set[LogFile] = set()
 
 
 def configure(process: Process, *, level: str = "INFO", fd: int = 2) -> SteadyHandler:
@@ -281,35 +221,40 @@ def reopen(stdout_path: str, stderr_path: str) -> None:
             if path:
                 opened[fd] = _open_log(path)
     except LogFileError:
-        for file in opened.values():
-            os.close(file)
+        for descriptor in opened.values():
+            os.close(descriptor)
         raise
     replace(opened)
 
 
 def replace(files: Mapping[int, int]) -> None:
-    """Put open files in the place of descriptors, `{2: file}`; they are closed where they were."""
-    for fd, file in files.items():
-        os.dup2(file, fd, inheritable=True)
-        os.close(file)
+    """Put open files in the place of descriptors, `{2: file}`, and close them where they were; reopen the files of other lines by name.
+
+    Raises LogFileError for one of the latter, which then goes on with the old file.
+    """
+    for fd, opened in files.items():
+        os.dup2(opened, fd, inheritable=True)
+        os.close(opened)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, SteadyHandler):
             handler.redirect()
+    for file in _files:
+        file.reopen()
 
 
-def _open_log(path: str) -> int:
+def _open_log(path: str, *, flags: str = "other --stdout and --stderr") -> int:
     """Open for appending. No link is followed, and nothing but a file (or a device such as /dev/null) is written to."""
     # O_NONBLOCK: a FIFO in the file's place would otherwise stop us here; on a regular file it means nothing.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        fd = os.open(path, flags, 0o640)
+        fd = os.open(path, mode, 0o640)
     except OSError as error:
         reason = "it is a symbolic link, which is not followed" if error.errno == errno.ELOOP else error.strerror or str(error)
-        raise LogFileError(path, reason) from error
-    mode = os.fstat(fd).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        raise LogFileError(path, reason, flags=flags) from None
+    kind = os.fstat(fd).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
         os.close(fd)
-        raise LogFileError(path, "it is not a regular file")
+        raise LogFileError(path, "it is not a regular file", flags=flags)
     return fd
 
 
@@ -318,3 +263,5 @@ def flush(seconds: float = 0.0) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, SteadyHandler):
             handler.drain(seconds) if seconds else handler.flush()
+    for file in _files:
+        file.writer.drain(seconds)

@@ -127,6 +127,9 @@ class ServerOptions:
     pathsend: bool = True
     cancel_on_disconnect: bool = False
     access_log: bool = False
+    access_log_file: str = ""  # "": standard output
+    access_log_format: str = "combined"
+    request_id: bool = False
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 8
 

@@ -15,6 +15,7 @@ import pytest
 from tests.docs import fenced
 from tests.docs.fenced import Block
 
+from tamago.access_format import PLACEHOLDERS
 from tamago.cli.application import COMMANDS, CommandGroup, build
 from tamago.cluster.settings import KNOBS
 
@@ -51,6 +52,11 @@ def test_toml_blocks_name_settings_that_exist(block: Block) -> None:
     table = document["tool"]["tamago"] if "tool" in document else document
     if "project" not in document:
         assert not table.keys() - KNOBS.keys()
+
+
+def test_the_page_of_the_access_log_explains_every_placeholder() -> None:
+    page = (ROOT / "docs/guide/access-log.md").read_text()
+    assert not [name for name in PLACEHOLDERS if f"`{{{name}}}`" not in page]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from tests.process import proc
 from tests.process.harness import Cluster, Start, place_of
-from tests.process.http_client import get
 from tests.process.load import Load
 from tests.process.privilege import needs_root
 from tests.process.site import TAMAGO, Site
@@ -175,36 +174,3 @@ def test_closed_standard_descriptors_are_not_taken_by_something_else(site: Site,
     for pid in (cluster.pid, *cluster.tree()):
         assert proc.descriptors_of(pid).get(0, "/dev/null") == "/dev/null", proc.descriptors_of(pid)
     assert cluster.get().text == "hello"
-
-
-def test_sticky_sends_a_client_address_to_the_same_slot_also_after_a_restart(start: Start) -> None:
-    cluster = start("--sticky", workers=4)
-    cluster.expect_ready(count=4)
-
-    def slots() -> dict[str, int]:
-        found: dict[str, set[int]] = {}
-        for host in range(2, 22):
-            source = f"127.0.0.{host}"
-            found[source] = {get(cluster.place, "/who", source=source).json()["slot"] for _ in range(3)}
-        assert all(len(each) == 1 for each in found.values()), found
-        return {source: each.pop() for source, each in found.items()}
-
-    before = slots()
-    assert len(set(before.values())) >= 2, "addresses are spread"
-    cluster.output.mark()
-    proc.end(cluster.workers()[before["127.0.0.2"]])
-    cluster.expect_ready(slot=before["127.0.0.2"])
-    assert slots() == before
-    cluster.signal(signal.SIGHUP)
-    cluster.expect_generation(2)
-    assert slots() == before
-
-
-def test_a_sticky_restart_loses_no_connection(start: Start) -> None:
-    cluster = start("--sticky", workers=2)
-    with Load(cluster.place, keep_alive=4, fresh=8) as load:
-        load.wait_answered(50)
-        for slot in ("1", "2"):
-            assert cluster.cli("kick", slot).returncode == 0
-        load.wait_answered(50)
-    load.assert_none_lost()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tamago import log
-from tamago.log import BUFFER_LIMIT, LineFormatter, LogFileError, SteadyHandler, to_log
+from tamago.line_writer import BUFFER_LIMIT
+from tamago.log import LineFormatter, LogFileError, SteadyHandler, to_log
 from tamago.types import Identity, Peer, Role
 
 LINE = "x" * 999

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +196,6 @@ def test_date_and_server_of_the_application_win(run: Run) -> None:
         async with serving(app) as served:
             reply = await served.get()
             assert (reply["server"], reply["date"]) == ("mine", "today")
-
-    run(main())
-
-
-def test_the_access_log_has_a_line_for_each_answer(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "tamago.access")
-
-    async def main() -> None:
-        async with serving(hello, access_log=True) as served:
-            await served.get("/a?b")
-        assert [record.getMessage() for record in caplog.records] == ['127.0.0.1 "GET /a?b HTTP/1.1" 200']
 
     run(main())
 

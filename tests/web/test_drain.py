@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -50,6 +51,48 @@ def test_a_request_that_comes_within_the_linger_is_answered(run: Run) -> None:
             reply = await fresh.reply()
             assert (reply.status, reply["connection"]) == (200, "close")
             await draining
+
+    run(main())
+
+
+def test_what_a_client_sends_after_the_last_answer_does_not_cost_it_that_answer(run: Run) -> None:
+    async def main() -> None:
+        gate = Gate()
+        async with serving(gate, linger=5.0) as served:
+            loop = asyncio.get_running_loop()
+            with socket.socket() as client:
+                client.setblocking(False)
+                await loop.sock_connect(client, served.address)
+                await loop.sock_sendall(client, request("GET", "/a"))
+                await gate.entered.wait()
+                draining = asyncio.create_task(served.edge.drain(closing=False))
+                gate.opened.set()
+                await until(lambda: not served.meter.in_flight)
+                for _ in range(10):
+                    await asyncio.sleep(0)  # a server that closes at once has done so
+                for _ in range(3):
+                    # To a closed socket the second one would fail: the answer to the first is a reset.
+                    await loop.sock_sendall(client, request("GET", "/b"))
+                answer = b""
+                while piece := await loop.sock_recv(client, 65536):
+                    answer += piece
+                assert answer.startswith(b"HTTP/1.1 200 OK")
+                assert answer.endswith(b"\r\n\r\n/a")
+            await draining
+        assert [scope["path"] for scope in gate.scopes] == ["/a"]
+
+    run(main())
+
+
+def test_a_client_that_does_not_close_holds_a_drain_up_no_longer_than_the_linger(run: Run) -> None:
+    async def main() -> None:
+        async with serving(hello, linger=0.05) as served:
+            client = await served.connect()
+            await client.get()
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await asyncio.sleep(0)
+            assert (await client.get())["connection"] == "close"
+            await draining  # and it is still open on this side
 
     run(main())
 

@@ -73,12 +73,12 @@ def enter(boot: Boot) -> None:
 def reopen_logs(boot: Boot, descriptors: Sequence[int] = ()) -> None:
     """Put the log files the master opened in the place of ours, or open them by their names; if we may not, go on with those we have."""
     replaced = [fd for fd, path in ((1, boot.stdout), (2, boot.stderr)) if path]
-    if replaced and len(descriptors) == len(replaced):
-        log.replace(dict(zip(replaced, descriptors, strict=True)))
-        return
-    for descriptor in descriptors:  # not all came: we may open no more files
-        os.close(descriptor)
     try:
+        if replaced and len(descriptors) == len(replaced):
+            log.replace(dict(zip(replaced, descriptors, strict=True)))
+            return
+        for descriptor in descriptors:  # not all came: we may open no more files
+            os.close(descriptor)
         log.reopen(boot.stdout, boot.stderr)
     except TamagoError as error:
         _log.warning("still writing to the old log files: %s", error.problem)

@@ -24,8 +24,9 @@ from typing import NoReturn, cast
 import tamago
 from tamago import log
 from tamago.cluster import linux
+from tamago.cluster.accept_pause import AcceptPause, never
 from tamago.cluster.birth import born, enter, load_target, reopen_logs, reset_signals, tell_failure
-from tamago.cluster.scoreboard import AcceptPause, Scoreboard
+from tamago.cluster.scoreboard import Scoreboard
 from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
@@ -49,7 +50,9 @@ class Child:
         self._boot = boot
         self._sock = sock
         self._row = board.row(boot.row)
-        self._accept_pause = AcceptPause(board, boot.row)
+        self._row.pid = os.getpid()
+        # What a sticky worker would leave to another one, nobody would take.
+        self._accept_pause = never if boot.sticky else AcceptPause(board, boot.row)
         self._listeners = listeners
         self._target = target
         self._phases: list[tuple[str, float]] = []

@@ -14,13 +14,15 @@ class EmptySlots:
         self._since: dict[int, float] = {}
         self._long: frozenset[int] = frozenset()
 
-    def look(self, served: set[int], now: float) -> frozenset[int] | None:
+    def look(self, served: set[int], now: float, *, wanted: int | None = None) -> frozenset[int] | None:
         """Take note of who is served at `now`; return the slots that have been empty for long if they are not the same as before.
 
-        While nobody serves there is no neighbour either, and nothing changes.
+        Only 1..`wanted` (all, if it is not given) are to be filled; there is no use in waiting for the others. While nobody serves there is
+        no neighbour either, and nothing changes.
         """
+        wanted = self._slots if wanted is None else wanted
         self._since = {slot: self._since.get(slot, now) for slot in range(1, self._slots + 1) if slot not in served}
-        long = frozenset(slot for slot, since in self._since.items() if now - since >= PATIENCE)
+        long = frozenset(slot for slot, since in self._since.items() if slot > wanted or now - since >= PATIENCE)
         if long == self._long or not served:
             return None
         self._long = long

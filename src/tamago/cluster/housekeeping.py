@@ -46,15 +46,20 @@ class Housekeeping:
         for event in cluster.monitor.check((row for _, row in cluster.shell.board.taken()), time.monotonic_ns()):
             cluster.emit(event)
         if cluster.settings.sticky:
-            self._move_empty_slots()
+            self.move_empty_slots()
         if self._ticks % _FILES_EVERY == 0:
             cluster.reap()  # embedded, nobody tells us of SIGCHLD
             self._make_files_again()
 
-    def _move_empty_slots(self) -> None:
-        served = {process.slot for process in self._cluster.supervisor.processes.values() if process.is_serving}
-        if (empty := self._empty_slots.look(served, time.monotonic())) is not None:
+    def move_empty_slots(self) -> None:
+        """Sticky: have neighbours serve the clients of slots that are empty for good or have been for long, and of no others."""
+        supervisor = self._cluster.supervisor
+        slots = supervisor.slots
+        served = {process.slot for process in supervisor.processes.values() if process.is_serving and process.slot <= slots}
+        if (empty := self._empty_slots.look(served, time.monotonic(), wanted=slots)) is not None:
             self._cluster.shell.move_empty_slots(empty)
+            moved = f"neighbours serve the clients of the empty slots: {', '.join(map(str, sorted(empty)))}"
+            _log.info("sticky: %s", moved if empty else "every slot serves its own clients")
 
     def _make_files_again(self) -> None:
         cluster = self._cluster

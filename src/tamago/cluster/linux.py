@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
 
+from tamago.cluster.balance import Run
 from tamago.cluster.interpreter import MARKER
 
 _PR_SET_PDEATHSIG = 1
@@ -71,6 +72,18 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
     except OSError:
         return None
     return fields[0].decode(), int(fields[3]), int(fields[19])
+
+
+def run_state_of(pid: int) -> tuple[Run, float]:
+    """Return what the main thread of a process is doing, and the CPU time in seconds it has used; (UNKNOWN, 0.0) where that is not told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split(maxsplit=1)[0]
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            used = int(file.read().split()[0]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return Run.UNKNOWN, 0.0
+    return (Run.RUNNABLE if state == b"R" else Run.ASLEEP), used
 
 
 def is_of_run(pid: int, marker: str) -> bool:

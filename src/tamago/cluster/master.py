@@ -139,6 +139,7 @@ class Cluster:
         self.supervisor = Supervisor(policy_of(self.settings), random=random.random)
         self.monitor = Monitor(self.settings, random=random.random)
         self.control = ControlServer(self.rundir, Requests(self))
+        self._most_slots = self.settings.workers  # if sticky: each has a socket
         self._housekeeping = Housekeeping(self, self._loop)
 
     @property
@@ -163,6 +164,7 @@ class Cluster:
         if changed := diff_live(self.settings, fresh):
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
+        self._check_slots(fresh.workers)
         self.shell.next_outfit = replace(self.shell.next_outfit, settings=fresh, target=find_target(fresh))
         self.shell.forget_outfits(serving=self.supervisor.generation)
         workers = fresh.workers if fresh.workers != self.settings.workers else 0
@@ -171,15 +173,18 @@ class Cluster:
     async def scale(self, workers: int, *, relative: bool = False) -> str:
         """Have this many workers, or this many more; return when they serve."""
         wanted = max(1, self.supervisor.slots + workers) if relative else workers
-        if self.settings.sticky and wanted > self.settings.workers:
-            raise ControlError(
-                f"a sticky cluster that was started with {self.settings.workers} slots cannot have {wanted}",
-                hint="stop it and start it with more --workers",
-            )
+        self._check_slots(wanted)
         if wanted < 0 or wanted > 1024:
             raise ControlError(f"{wanted} is no number of workers", hint="ask for 0 to 1024")
         raise_file_limit(wanted)
         return await self._ask(lambda request: events.ScaleRequested(workers=workers, relative=relative, request=request))
+
+    def _check_slots(self, wanted: int) -> None:
+        if self.settings.sticky and wanted > self._most_slots:
+            raise ControlError(
+                f"a sticky cluster that was started with {self._most_slots} slots cannot have {wanted}",
+                hint="stop it and start it with more --workers",
+            )
 
     async def kick(self, slot: int) -> str:
         """Replace the worker in a slot; return when the new one serves."""
@@ -298,7 +303,7 @@ class Cluster:
                 shell.close_listeners()
             case events.Drain(process=peer, closing=closing):
                 self.monitor.forget(peer)
-                shell.drain(peer, closing=closing)
+                shell.drain(peer, closing=closing or self._retires(peer))
             case events.Terminate(process=peer):
                 shell.terminate(peer)
             case events.DumpStacks(process=peer):
@@ -360,6 +365,14 @@ class Cluster:
         deadline = self.supervisor.next_deadline
         if deadline is not None and not self._finished.done():
             self._timer = self._loop.call_at(self._loop.time() + max(0.0, deadline - time.monotonic()), self.emit, events.TimePassed())
+
+    def _retires(self, peer: int) -> bool:
+        """Sticky: whether a process leaves its slot for good. New clients go to a neighbour at once, who waits already is its to serve."""
+        process = self.supervisor.processes.get(peer)
+        if not self.settings.sticky or process is None or process.slot <= self.supervisor.slots:
+            return False
+        self._housekeeping.move_empty_slots()
+        return True
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

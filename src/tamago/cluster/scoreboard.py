@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from tamago.cluster.balance import BUSY_PAUSE, SLACK, pause
 from tamago.errors import TamagoError
 
 FIELDS: Final = 16
@@ -22,7 +21,7 @@ FIELDS: Final = 16
 
 _ROW_BYTES: Final = FIELDS * 8
 
-_PEER, _SLOT, _GENERATION, _ACCEPTING, _HEARTBEAT, _BUSY_SINCE, _REQUESTS, _IN_FLIGHT, _CONNECTIONS, _RSS, _CPU = range(11)
+_PEER, _SLOT, _GENERATION, _ACCEPTING, _HEARTBEAT, _BUSY_SINCE, _REQUESTS, _IN_FLIGHT, _CONNECTIONS, _RSS, _CPU, _PID, _ACCEPTED = range(13)
 
 STALE: Final = 2_500_000_000
 """Nanoseconds since the heartbeat, of one a second, after which a process does not count as one that could accept."""
@@ -48,6 +47,15 @@ class Row:
     def peer(self) -> int:
         """The process incarnation that has this row; 0: none."""
         return self._cells[_PEER]
+
+    @property
+    def pid(self) -> int:
+        """Its process id, once it has said so; 0 before."""
+        return self._cells[_PID]
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._cells[_PID] = pid
 
     @property
     def slot(self) -> int:
@@ -94,6 +102,17 @@ class Row:
         return self._cells[_CONNECTIONS]
 
     @property
+    def ended(self) -> int:
+        """Connections that are no more."""
+        return self._cells[_ACCEPTED] - self._cells[_CONNECTIONS]
+
+    @property
+    def signs_of_life(self) -> tuple[int, ...]:
+        """What cannot all stay the same while its event loop runs and connections come."""
+        cells = self._cells
+        return cells[_PEER], cells[_HEARTBEAT], cells[_REQUESTS], cells[_ACCEPTED]
+
+    @property
     def rss(self) -> int:
         """Resident memory in bytes, a few seconds old."""
         return self._cells[_RSS]
@@ -124,7 +143,9 @@ class Row:
 
     def connection_opened(self) -> None:
         """Count a connection."""
-        self._cells[_CONNECTIONS] += 1
+        cells = self._cells
+        cells[_CONNECTIONS] += 1
+        cells[_ACCEPTED] += 1
 
     def connection_closed(self) -> None:
         """Count its end."""
@@ -200,11 +221,11 @@ class Scoreboard:
         """Take a row back from a process that is gone."""
         self._slice(index)[:] = memoryview(bytes(_ROW_BYTES)).cast("q")
 
-    def connections_elsewhere(self, index: int, now: int) -> list[int]:
-        """List the open connections of each other process that accepts and whose heartbeat is fresh at `now`."""
+    def connections_elsewhere(self, index: int, now: int) -> list[tuple[int, int]]:
+        """List (open connections, row) of each other process that accepts and whose heartbeat is fresh at `now`."""
         cells = self._cells
         return [
-            cells[base + _CONNECTIONS]
+            (cells[base + _CONNECTIONS], base // FIELDS)
             for base in range(0, min(cells[self._claimed], self.rows) * FIELDS, FIELDS)
             if cells[base + _ACCEPTING] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
         ]
@@ -219,37 +240,6 @@ class Scoreboard:
 
     def _slice(self, index: int) -> memoryview:
         return self._cells[index * FIELDS : (index + 1) * FIELDS]
-
-
-class AcceptPause:
-    """Asked by one worker before each accept: for how many seconds to leave the connection to another worker (0.0: take it).
-
-    It steps back once. If the connection still waits afterwards nobody else could take it, perhaps because the least loaded worker hangs,
-    so this one does; at worst an overloaded worker accepts one connection each `PAUSE`.
-    """
-
-    def __init__(self, scoreboard: Scoreboard, index: int) -> None:
-        self._scoreboard = scoreboard
-        self._index = index
-        self._row = scoreboard.row(index)
-        self._until = 0
-
-    def __call__(self) -> float:
-        """Return how long to step back."""
-        own = self._row.connections
-        busy = self._row.busy_since
-        if own <= SLACK and not busy:
-            return 0.0
-        now = time.monotonic_ns()
-        if busy and self._scoreboard.somebody_is_free(self._index, now):
-            return BUSY_PAUSE
-        if now < self._until:
-            self._until = 0
-            return 0.0
-        seconds = pause(own, self._scoreboard.connections_elsewhere(self._index, now))
-        # Twice as long: a loop that is late to look again has stepped back long enough all the same.
-        self._until = now + int(seconds * 2e9)
-        return seconds
 
 
 def _anonymous_file(size: int, name: str) -> int:

@@ -13,6 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
+from tamago import access_format
 from tamago.cluster.addresses import BadBindError, parse_bind
 from tamago.cluster.title import title_problem
 from tamago.types import ServerOptions
@@ -220,7 +221,10 @@ class Settings:
     threads: int = _knob(_O.threads, low=1, high=1000, doc="threads of one worker, for WSGI applications and sync handlers")
 
     log_level: str = _knob("info", group="Logs and files", choices=("debug", "info", "warning", "error"), doc="least severe log lines to write")
-    access_log: bool = _knob(_O.access_log, doc="write one line for each request")
+    access_log: bool = _knob(_O.access_log, doc="write a line for each answer")
+    access_log_file: str = _knob(_O.access_log_file, shown="standard output", doc="file of the access log, if there is one; /dev/stderr is the standard error")
+    access_log_format: str = _knob(_O.access_log_format, check=access_format.problem, doc="common, combined, json, or a line with placeholders such as {client}")
+    request_id: bool = _knob(_O.request_id, doc="give each request an id: to the application, the client and the access log, as X-Request-ID; on where the format names it")
     stdout: str = _knob("", live=False, shown="logs/<title>/stdout.log", doc="file for the standard output of a daemon")
     stderr: str = _knob("", live=False, shown="logs/<title>/stderr.log", doc="file for the standard error, and so the log, of a daemon")
     pid_file: str = _knob("", live=False, doc="also write the pid of the master to this file")

@@ -298,6 +298,7 @@ class Shell:
             row=member.row,
             rows=self.board.rows,
             listeners=len(self._listener_fds(member)),
+            sticky=settings.sticky,
             stop_timeout=settings.stop_timeout,
             log_level=settings.log_level.upper(),
             stdout=outfit.stdout,

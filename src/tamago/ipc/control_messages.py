@@ -23,7 +23,7 @@ class Boot(_Message, frozen=True):
 
     `role` is "nest", "agent" or "worker"; `peer` its incarnation; `row` its row in the scoreboard (-1: none).
     `target` holds the fields of `TargetSpec`, `options` those of `ServerOptions`; `listeners` counts the listening sockets among the
-    descriptors that come with the frame, which are, in order: the scoreboard, then the listeners.
+    descriptors that come with the frame, which are, in order: the scoreboard, then the listeners. `sticky`: nobody else accepts from them.
     """
 
     role: str
@@ -38,6 +38,7 @@ class Boot(_Message, frozen=True):
     row: int = -1
     rows: int = 0
     listeners: int = 0
+    sticky: bool = False
     stop_timeout: float = 30.0
     drain_delay: float = 0.0
     max_requests: int = 0

@@ -204,6 +204,10 @@ class Connection(RequestReader, asyncio.Protocol):
         if exchange.keep_alive:
             self._proceed()
         else:
+            if self.server.draining and not self._deaf:
+                # The client did not ask for the end, and may have sent more already, which would cost it this answer (see _LINGER).
+                self._linger = True
+                self.server.loop.call_later(self.server.options.linger, self._end_linger)
             self.finish()
 
     def _proceed(self) -> None:
@@ -249,7 +253,7 @@ class Connection(RequestReader, asyncio.Protocol):
         self._deaf = self._linger = True
         exchange, self.parsing = self.parsing, None
         if exchange is None:
-            exchange = Exchange(self, "GET", self._target[:80], [], "1.1", keep_alive=False, body=None)
+            exchange = self.server.bare_exchange(self, "GET", self._target[:80], [], "1.1", keep_alive=False, body=None)
             exchange.refusal = refusal
             self.admit(exchange)
         elif exchange is self.current:
@@ -338,6 +342,10 @@ class Connection(RequestReader, asyncio.Protocol):
             if self._reading_paused:
                 self._reading_paused = False
                 self.transport.resume_reading()
+
+    def _end_linger(self) -> None:
+        if self in self.server.connections:
+            self.expire()
 
     def begin_close(self, *, half: bool = False) -> None:
         """What ends an upgraded connection is written; the client has a moment to say that it closes too.

@@ -22,7 +22,6 @@ from tamago.server.tunnel import TunnelExchange
 from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
-access_logger = logging.getLogger("tamago.access")
 
 MakeExchange = Callable[..., Exchange]
 MakeTunnel = Callable[..., TunnelExchange]
@@ -43,6 +42,7 @@ class HttpServer:
         self.options = options
         self.exchange = exchange
         self.websocket = websocket
+        self.bare_exchange: type[Exchange] = Exchange  # for what could not be read, and is refused
         self.loop = loop
         self.limit_in_flight = options.limit_in_flight
         self.keep_alive = options.keep_alive
@@ -67,7 +67,6 @@ class HttpServer:
     def opened(self, connection: Connection) -> None:
         """A connection is there."""
         self.connections.add(connection)
-        self._meter.connection_opened()
         if self._sweep_timer is None:
             self._sweep()
         if self.draining:
@@ -97,16 +96,6 @@ class HttpServer:
         """The request's task ends."""
         self.running.discard(exchange)
         self._meter.request_finished()
-        if self.options.access_log:
-            connection = exchange.connection
-            access_logger.info(
-                '%s "%s %s HTTP/%s" %d',
-                connection.client[0] if connection.client else "-",
-                exchange.method,
-                exchange.target.decode("latin-1"),
-                exchange.version,
-                exchange.status,
-            )
         if self.draining:
             self._check_empty()
 
@@ -166,9 +155,16 @@ class HttpServer:
         if not connection.close_if_idle(epoch):
             self.close_soon(connection)
 
-    def pending(self, change: int) -> None:
-        """Count sockets that are accepted and about to become connections."""
-        self._pending += change
+    def accepted(self) -> None:
+        """A socket is accepted and about to become a connection. It counts at once: who is to accept the next one depends on it."""
+        self._pending += 1
+        self._meter.connection_opened()
+
+    def connected(self, *, failed: bool) -> None:
+        """It has become one, or never will."""
+        self._pending -= 1
+        if failed:
+            self._meter.connection_closed()
         if self.draining:
             self._check_empty()
 

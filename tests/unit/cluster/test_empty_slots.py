@@ -23,3 +23,10 @@ def test_while_nobody_serves_there_is_no_neighbour() -> None:
     slots.look(set(), 10.0)
     assert slots.look(set(), 10.0 + PATIENCE) is None
     assert slots.look({1}, 10.0 + PATIENCE) == frozenset({2})
+
+
+def test_a_slot_that_is_not_to_be_filled_is_not_waited_for() -> None:
+    slots = EmptySlots(3)
+    assert slots.look({1, 2, 3}, 10.0, wanted=3) is None
+    assert slots.look({1, 2}, 10.0, wanted=2) == frozenset({3})
+    assert slots.look({1, 2}, 10.0, wanted=3) == frozenset(), "now somebody is to come"

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tamago.cluster.balance import PAUSE
-from tamago.cluster.scoreboard import STALE, AcceptPause, Row, Scoreboard, ScoreboardFullError
+from tamago.cluster.scoreboard import STALE, Row, Scoreboard, ScoreboardFullError
 from tamago.types import Meter
 
 
@@ -114,25 +113,7 @@ def test_only_live_accepting_others_are_compared(board: Scoreboard) -> None:
     accepting(board, connections=0, heartbeat=now - STALE)
     closed = accepting(board, connections=0)
     board.row(closed).accepting = False
-    assert board.connections_elsewhere(own, now) == [7]
-
-
-def test_an_overloaded_worker_steps_back_once_then_takes_the_connection(board: Scoreboard) -> None:
-    ask = AcceptPause(board, accepting(board, connections=20))
-    accepting(board, connections=0)
-    assert [ask(), ask(), ask(), ask()] == [PAUSE, 0.0, PAUSE, 0.0]
-
-
-def test_a_worker_steps_back_for_nobody_that_hangs(board: Scoreboard) -> None:
-    ask = AcceptPause(board, accepting(board, connections=20))
-    accepting(board, connections=0, heartbeat=time.monotonic_ns() - STALE)
-    assert ask() == 0.0
-
-
-def test_the_least_loaded_worker_takes_what_comes(board: Scoreboard) -> None:
-    ask = AcceptPause(board, accepting(board, connections=20))
-    accepting(board, connections=20)
-    assert [ask(), ask()] == [0.0, 0.0]
+    assert board.connections_elsewhere(own, now) == [(7, 1)]
 
 
 def test_a_row_is_a_meter() -> None:

@@ -1,0 +1,60 @@
+"""What the access log costs: CPU time a request without it, and with each of its formats, written to /dev/null."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from benchmarks import throughput
+from benchmarks.results import Result, Row, note, summary, table
+from benchmarks.running import MeasurementError
+from benchmarks.servers import SERVERS, TAMAGO, Job, Server
+
+OFF = "off"
+FORMATS = ("common", "combined", "json")
+
+
+def _with(form: str) -> Server:
+    plain = SERVERS[TAMAGO]
+
+    def flagged(job: Job) -> list[str]:
+        return [*plain.command(job), "--access-log", "--access-log-file", os.devnull, "--access-log-format", form]
+
+    command: Callable[[Job], list[str]] = plain.command if form == OFF else flagged
+    return replace(plain, name=form, command=command)
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    notes: list[str] = []
+    samples: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for _ in range(arguments.repeat):
+        for form in (OFF, *FORMATS):
+            try:
+                sample = asyncio.run(throughput.measure(_with(form), "plain ASGI", arguments))
+            except MeasurementError as error:
+                note(notes, form, error)
+                continue
+            samples[form].append(sample)
+            print(f"access log {form}: {sample['cpu']:.1f} µs", flush=True)
+    rows: list[Row] = [
+        {"format": form, **{key: summary(sample[key] for sample in taken) for key in ("cpu", "rate")}} for form, taken in samples.items()
+    ]
+    settings = {key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")}
+    return Result(name="access-log", rows=rows, notes=notes, settings=settings)
+
+
+def render(result: Result) -> str:
+    plain = next((row["cpu"]["median"] for row in result.rows if row["format"] == OFF), None)
+    rows = [
+        [row["format"], row["cpu"]["median"], None if plain is None else row["cpu"]["median"] - plain, row["rate"]["median"]]
+        for row in result.rows
+    ]
+    return table(rows, ["access log", "CPU a request (µs)", "more (µs)", "requests/s"])
+
+
+add_arguments = throughput.add_arguments

@@ -1,0 +1,65 @@
+"""Gives each request an id, and everybody the same one: the application as the request's X-Request-ID, the client as the answer's.
+
+A proxy we trust may have given it already. Anybody else's word does not count: it would let strangers choose what we search our logs by.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from tamago.server.exchange import Exchange
+from tamago.server.forwarded import TrustedProxies
+from tamago.server.response_head import Fields
+from tamago.types import ServerOptions
+
+# As long as any id in use (a UUID has 36, a traceparent 55 characters), and nothing that would have to be escaped anywhere.
+_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,64}")
+_NAME = b"x-request-id"
+
+if TYPE_CHECKING:
+    AnyExchange = TypeVar("AnyExchange", bound=Exchange)
+
+
+class RequestIds:
+    """Makes ids, and the classes of exchanges that have one."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._proxies = TrustedProxies(options.trusted_proxies)
+        # One of our own: the application may seed the global one, and then each worker would make the same ids.
+        self._bits: Callable[[int], int] = random.Random().getrandbits  # noqa: S311 - unique, not secret; a tenth of the price of urandom
+
+    def identified(self, exchange: type[AnyExchange]) -> type[AnyExchange]:
+        """Return the class of the same exchanges with an id."""
+        return cast("type[AnyExchange]", type(exchange.__name__, (_IdentifiedExchange, exchange), {"ids": self}))
+
+    def choose(self, exchange: Exchange) -> str:
+        """Return the id of a request."""
+        said = [value for name, value in exchange.fields if name == _NAME]
+        if len(said) == 1 and _ACCEPTABLE.fullmatch(said[0]):
+            client = exchange.connection.client
+            if self._proxies.trusts(client[0] if client else None):
+                return said[0].decode("ascii")
+        return f"{self._bits(128):032x}"
+
+
+class _IdentifiedExchange(Exchange):
+    ids: RequestIds
+
+    def __init__(self, *request: Any, **named: Any) -> None:
+        super().__init__(*request, **named)
+        self.request_id = self.ids.choose(self)
+
+    def handle(self) -> Awaitable[object]:
+        # Not sooner: what is counted against the limits is what the client sent.
+        self.fields = [field for field in self.fields if field[0] != _NAME]
+        self.fields.append((_NAME, self.request_id.encode()))
+        return super().handle()
+
+    def start(self, status: int, fields: Fields) -> None:
+        fields = list(fields)
+        if not any(name.lower() == _NAME for name, _ in fields):
+            fields.append((_NAME, self.request_id.encode()))
+        super().start(status, fields)

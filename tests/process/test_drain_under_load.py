@@ -1,0 +1,34 @@
+"""All kinds of requests while workers are swapped in all ways there are: none is lost, cut short or answered twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.process.harness import Start
+from tests.process.site import Site
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_request_of_any_kind_is_lost_while_workers_are_swapped(site: Site, start: Start) -> None:
+    site.write("main.py", (ROOT / "benchmarks/apps/drained.py").read_text())
+    seen = site.root / "seen"
+    cluster = start("--max-requests", "400", workers=2, environment={"BENCH_SEEN": str(seen)})
+    command = [sys.executable, "-m", "benchmarks.traffic", str(cluster.port)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as traffic:
+        assert cluster.cli("kick", "1").returncode == 0
+        assert cluster.cli("reload").returncode == 0
+        cluster.expect("--max-requests")
+        output, _ = traffic.communicate(b"")  # the end of its input ends it
+    report: dict[str, Any] = json.loads(output)
+    assert report["lost"] == []
+    assert len(report["answered"]) == 8, "every kind was answered"
+    assert cluster.stop() == 0
+    reached = Counter(int(number) for line in seen.read_text().splitlines() for number in line.split()[1:])
+    assert set(report["numbers"]) == set(reached)
+    assert max(reached.values()) == 1

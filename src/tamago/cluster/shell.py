@@ -35,6 +35,7 @@ from tamago.ipc.control_messages import (
     Peers,
     Ready,
     Reopen,
+    Tls,
     ToChild,
     Watch,
 )
@@ -238,6 +239,8 @@ class Shell:
             row=member.row,
             rows=self.board.rows,
             listeners=len(self._listener_fds(member)),
+            secure=tuple(listener.tls for listener in self._listeners(member)),
+            tls=_tls_of(settings),
             stop_timeout=settings.stop_timeout,
             log_level=settings.log_level.upper(),
             stdout=outfit.stdout,
@@ -249,9 +252,10 @@ class Shell:
         return [] if member.role is Role.NEST else [self.board.fd, *self._listener_fds(member)]
 
     def _listener_fds(self, member: Member) -> list[int]:
-        if member.role is not Role.WORKER:
-            return []
-        return [listener.for_slot(member.slot).fileno() for listener in self.next_outfit.listeners]
+        return [listener.for_slot(member.slot).fileno() for listener in self._listeners(member)]
+
+    def _listeners(self, member: Member) -> Sequence[Listener]:
+        return self.next_outfit.listeners if member.role is Role.WORKER else ()
 
     def _send(self, peer: int, message: ToChild) -> None:
         if member := self.members.get(peer):  # else its end is known here and not yet decided upon
@@ -362,3 +366,16 @@ class Shell:
         if member.row >= 0:
             self.board.free(member.row)
         self.members.pop(member.peer, None)
+
+
+def _tls_of(settings: Settings) -> Tls | None:
+    if not settings.ssl_certfile:
+        return None
+    return Tls(
+        certificates=settings.ssl_certfile,
+        keys=settings.ssl_keyfile,
+        password=settings.ssl_password,
+        password_file=settings.ssl_password_file,
+        client_ca=settings.ssl_client_ca,
+        client_certificate=settings.ssl_client_cert,
+    )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,11 +33,12 @@ _HANDSHAKE = 22
 class TlsConnection(Connection):
     """An HTTP connection inside TLS."""
 
-    __slots__ = ()
+    __slots__ = ("facts",)
 
-    def __init__(self, server: HttpServer, sock: Any, address: Any) -> None:
+    def __init__(self, server: HttpServer, sock: socket.socket, address: Any) -> None:
         super().__init__(server, sock, address)
         self.scheme = "https"
+        self.facts: Mapping[str, Any] | None = None  # what ASGI is told of it, once that was asked for
 
     @property
     def ssl_object(self) -> ssl.SSLObject:

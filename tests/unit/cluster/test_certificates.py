@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 import os
 import ssl
@@ -54,7 +54,7 @@ def shake_hands(server: ssl.SSLContext, name: str, client: ssl.SSLContext | None
 def names_of(end: ssl.SSLObject) -> list[str]:
     certificate = end.getpeercert()
     assert certificate is not None
-    return [str(value) for _, value in certificate["subjectAltName"]]
+    return [str(pair[1]) for pair in certificate["subjectAltName"]]
 
 
 # ── what works ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,8 +167,8 @@ def test_a_certificate_without_the_key_in_it(tmp_path: Path) -> None:
 
 
 def test_an_expired_certificate_is_served_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
+    now = dt.datetime.now(dt.UTC)
+    day = dt.timedelta(days=1)
     write(tmp_path, "a", ca().issue_cert("old.example", not_before=now - 3 * day, not_after=now - day))
     write(tmp_path, "b", ca().issue_cert("new.example", not_before=now + day, not_after=now + 3 * day))
     logging.getLogger("tamago").propagate = True

@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast
 
 from tamago.cluster.addresses import BadBindError, parse_bind
 from tamago.cluster.title import title_problem
+from tamago.ipc.control_messages import Tls
 from tamago.types import ServerOptions
 
 T = TypeVar("T")
@@ -255,6 +256,19 @@ class Settings:
     def server_options(self) -> ServerOptions:
         """Return the part the HTTP edge needs."""
         return ServerOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(ServerOptions)})
+
+    def tls_files(self) -> Tls | None:
+        """Return where certificates and keys are; None without TLS."""
+        if not self.ssl_certfile:
+            return None
+        return Tls(
+            certificates=self.ssl_certfile,
+            keys=self.ssl_keyfile,
+            password=self.ssl_password,
+            password_file=self.ssl_password_file,
+            client_ca=self.ssl_client_ca,
+            client_certificate=self.ssl_client_cert,
+        )
 
 
 def _collect() -> Mapping[str, Knob]:

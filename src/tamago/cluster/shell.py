@@ -35,7 +35,6 @@ from tamago.ipc.control_messages import (
     Peers,
     Ready,
     Reopen,
-    Tls,
     ToChild,
     Watch,
 )
@@ -240,7 +239,7 @@ class Shell:
             rows=self.board.rows,
             listeners=len(self._listener_fds(member)),
             secure=tuple(listener.tls for listener in self._listeners(member)),
-            tls=_tls_of(settings),
+            tls=settings.tls_files(),
             stop_timeout=settings.stop_timeout,
             log_level=settings.log_level.upper(),
             stdout=outfit.stdout,
@@ -366,16 +365,3 @@ class Shell:
         if member.row >= 0:
             self.board.free(member.row)
         self.members.pop(member.peer, None)
-
-
-def _tls_of(settings: Settings) -> Tls | None:
-    if not settings.ssl_certfile:
-        return None
-    return Tls(
-        certificates=settings.ssl_certfile,
-        keys=settings.ssl_keyfile,
-        password=settings.ssl_password,
-        password_file=settings.ssl_password_file,
-        client_ca=settings.ssl_client_ca,
-        client_certificate=settings.ssl_client_cert,
-    )

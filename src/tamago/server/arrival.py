@@ -78,6 +78,8 @@ class Arrival(asyncio.Protocol):
         self._timer = self.server.loop.call_later(seconds, then or self.raw.abort)
 
     def _leave_if_silent(self) -> None:
+        if self.raw.is_closing():
+            return
         # The loop may have been busy and not have read yet what is here.
         waiting = fcntl.ioctl(self.raw.get_extra_info("socket").fileno(), termios.FIONREAD, b"\0\0\0\0")
         if self._silent and not any(waiting):

@@ -55,6 +55,7 @@ def _tables() -> Iterator[str]:
 def _row(knob: Knob) -> str:
     argument = knob.name == "directory"
     flag = "first argument" if argument else f"`{knob.flag}`" + (f", `{knob.opposite_flag}`" if knob.opposite_flag else "")
+    flag = "none: it is a secret" if knob.secret else flag
     environment = "" if argument else f"`{knob.environment_name}`"
     cells = (f"`{knob.name}`", flag, environment, default_text(knob), "yes" if knob.live else "", _meaning(knob))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

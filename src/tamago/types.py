@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import asyncio
     import socket
+    import ssl
 
 Json = Any
 """What travels in a message: None, bool, int, float, str, bytes, and lists and string-keyed dicts of these (msgpack without extensions)."""
@@ -131,6 +132,7 @@ class ServerOptions:
     access_log_format: str = "combined"
     request_id: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: bool = False
     threads: int = 8
 
 
@@ -139,12 +141,14 @@ class WorkerContext:
     """What the cluster gives a worker's target.
 
     `accept_pause()` is asked before each accept and returns for how many seconds this worker should step back (0.0: accept now).
+    `tls` has the context for each listener in order, None for one in clear; it is empty when all are.
     """
 
     identity: Identity
     options: ServerOptions
     meter: Meter
     accept_pause: Callable[[], float]
+    tls: Sequence[ssl.SSLContext | None] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

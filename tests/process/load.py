@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import threading
 import time
 from contextlib import suppress
@@ -25,9 +26,18 @@ class Load:
     """Requests at `rate` a second until the block ends, `limit` were sent or `seconds` went by. The app echoes."""
 
     def __init__(
-        self, place: Place, *, rate: int = 300, keep_alive: int = 8, fresh: int = 4, limit: int = 15_000, seconds: float = 50.0
+        self,
+        place: Place,
+        *,
+        rate: int = 300,
+        keep_alive: int = 8,
+        fresh: int = 4,
+        limit: int = 15_000,
+        seconds: float = 50.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._place = place
+        self._tls = tls
         self._pause = (keep_alive + fresh) / rate
         self._clients = [True] * keep_alive + [False] * fresh
         self._limit = limit
@@ -84,7 +94,7 @@ class Load:
             self._changed.notify_all()
 
     async def _client(self, number: int, keep: bool, began: float) -> None:
-        client = _Client(self._place, keep)
+        client = _Client(self._place, keep, self._tls)
         due = began + number * self._pause / len(self._clients)
         while not self._stopping and due < self._until and (count := next(self._numbers)) <= self._limit:
             await asyncio.sleep(max(0.0, due - time.monotonic()))  # the pace of the load
@@ -115,8 +125,9 @@ class Load:
 class _Client:
     """One client and its connection, if it has one."""
 
-    def __init__(self, place: Place, keep: bool) -> None:
+    def __init__(self, place: Place, keep: bool, tls: ssl.SSLContext | None) -> None:
         self._place = place
+        self._tls = tls
         self._keep = keep
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -155,7 +166,7 @@ class _Client:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._place, str):
             return await asyncio.open_unix_connection(self._place)
-        return await asyncio.open_connection(*self._place)
+        return await asyncio.open_connection(*self._place, ssl=self._tls)
 
     def _message(self, count: int, body: bytes) -> bytes:
         close = b"" if self._keep else b"Connection: close\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -23,4 +24,13 @@ AS_NOBODY: Final = (
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can become somebody else, and with setpriv only"
+)
+
+
+def _open_to_all(path: str) -> bool:
+    return all(directory.stat().st_mode & 0o001 for directory in Path(path).resolve().parents)
+
+
+nobody_can_run_python = pytest.mark.skipif(
+    not (_open_to_all(os.__file__) and _open_to_all(__file__)), reason="the interpreter, or tamago, lies where only its owner can look"
 )

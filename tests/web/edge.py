@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,11 +132,12 @@ class Served:
     listener: socket.socket
     clients: list[Client] = field(default_factory=list)
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None, name: str = "shop.example") -> Client:
+        secure: dict[str, Any] = {} if tls is None else {"ssl": tls, "server_hostname": name}
         if isinstance(self.address, str):
-            reader, writer = await asyncio.open_unix_connection(self.address)
+            reader, writer = await asyncio.open_unix_connection(self.address, **secure)
         else:
-            reader, writer = await asyncio.open_connection(*self.address[:2])
+            reader, writer = await asyncio.open_connection(*self.address[:2], **secure)
         client = Client(reader, writer)
         self.clients.append(client)
         return client
@@ -169,6 +171,7 @@ def context(options: ServerOptions | None = None, meter: CountingMeter | None = 
         options=options or ServerOptions(),
         meter=meter or CountingMeter(),
         accept_pause=kwargs.pop("accept_pause", lambda: 0.0),
+        tls=kwargs.pop("tls", ()),
     )
 
 
@@ -208,10 +211,16 @@ async def running(runtime: WorkerRuntime, meter: CountingMeter, listener: socket
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: AsgiApp, *, path: Path | None = None, accept_pause: Callable[[], float] = lambda: 0.0, **options: Any
+    app: AsgiApp,
+    *,
+    path: Path | None = None,
+    accept_pause: Callable[[], float] = lambda: 0.0,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve an ASGI application around the block; options are those of ServerOptions."""
     meter = CountingMeter()
     settings = ServerOptions(**{"linger": 0.02, **options})
-    async with running(AsgiWorker(app, context(settings, meter, accept_pause=accept_pause)), meter, listen(path)) as served:
+    worker = AsgiWorker(app, context(settings, meter, accept_pause=accept_pause, tls=[tls]))
+    async with running(worker, meter, listen(path)) as served:
         yield served

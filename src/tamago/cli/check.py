@@ -13,6 +13,7 @@ import typer
 
 from tamago.cli.flags import FlagValue, accepts_settings, given
 from tamago.cli.output import print_json
+from tamago.cluster.certificates import load_certificates
 from tamago.cluster.settings_sources import load
 from tamago.cluster.target import find_target
 from tamago.errors import TamagoError
@@ -29,12 +30,14 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **flags: FlagValue | None,
 ) -> int:
-    """Check settings and application.
+    """Check settings, certificates and application.
 
     Imports the application and its agent without serving. Takes the flags of `start`.
     """
     settings = load(directory, os.environ, given(flags)).settings
     target = find_target(settings)
+    if (tls := settings.tls_files()) is not None:
+        load_certificates(tls, settings.directory)
     command = [sys.executable, "-P", "-m", "tamago.cli.check_target"]
     # It is the application that prints there, so it does so beside our own result.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2) as child:

@@ -30,10 +30,10 @@ def config(
     if json:
         print_json(
             {
-                name: {"value": getattr(resolved.settings, name), "origin": resolved.origins[name]}
+                name: {"value": _shown(resolved.settings, knob), "origin": resolved.origins[name]}
                 if explain
-                else getattr(resolved.settings, name)
-                for name in KNOBS
+                else _shown(resolved.settings, knob)
+                for name, knob in KNOBS.items()
             }
         )
     else:
@@ -47,15 +47,20 @@ def _lines(settings: Settings, origins: Mapping[str, str], *, explain: bool) -> 
         if knob.group != group:
             yield f"# {knob.group}" if not group else f"\n# {knob.group}"
             group = knob.group
-        value = getattr(settings, name)
+        value = _shown(settings, knob)
         line = f"{name} = {toml(value, knob)}"
-        if value is None or name in BY_ARGUMENT or (settings.bind and name in ("host", "port")):
+        if value is None or name in BY_ARGUMENT or knob.secret or (settings.bind and name in ("host", "port")):
             # What a file cannot say, or what has no effect, is a comment in it.
             line = f"# {line}"
         note = f"{origins[name]}" if explain else ""
         if knob.shown and value == knob.default:
             note = f"{note}: {default_text(knob)}".lstrip(": ")
         yield f"{line:<40} # {note}" if note else line
+
+
+def _shown(settings: Settings, knob: Knob) -> Value:
+    value: Value = getattr(settings, knob.name)
+    return "(secret)" if knob.secret and value else value
 
 
 def toml(value: Value, knob: Knob) -> str:

@@ -21,7 +21,7 @@ def accepts_settings(command: Command) -> Command:
     """Give a command, which takes `**flags`, one option for each setting; those not given arrive as None."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [_parameter(knob) for knob in KNOBS.values() if knob.name not in BY_ARGUMENT]
+    options = [_parameter(knob) for knob in KNOBS.values() if knob.name not in BY_ARGUMENT and knob.flag]
     everything = [*own, *options]
     # typer asks for the signature and for the annotations, so both must tell the same.
     command.__signature__ = signature.replace(parameters=everything)  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ class StartRequest:
 def parse_start(argv: Sequence[str]) -> StartRequest | None:
     """Return the request, or None if these arguments are for the full parser."""
     request = StartRequest()
-    options = {knob.flag: (knob, True) for knob in KNOBS.values() if knob.name != "directory"}
+    options = {knob.flag: (knob, True) for knob in KNOBS.values() if knob.name != "directory" and knob.flag}
     options |= {knob.opposite_flag: (knob, False) for knob in KNOBS.values() if knob.opposite_flag}
     directories = []
     words = iter(argv)

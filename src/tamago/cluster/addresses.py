@@ -1,4 +1,7 @@
-"""What `--bind` may say, parsed: `host:port`, `[v6]:port`, `:port`, `unix:/path`, `fd://3`. Resolves and opens nothing."""
+"""What `--bind` may say, parsed: `host:port`, `[v6]:port`, `:port`, `unix:/path`, `fd://3`, each perhaps behind `http://` or `https://`.
+
+Resolves and opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,17 @@ from tamago.errors import ExitCode, TamagoError
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host name or address, "" for all interfaces, and a port, 0 for any free one."""
+    """A host name or address, "" for all interfaces, and a port, 0 for any free one.
+
+    `scheme`, here and below, is "http", "https", or "" where none is said.
+    """
 
     host: str
     port: int
+    scheme: str = ""
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _written(self.scheme, f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +32,10 @@ class UnixAddress:
     """A path of a Unix socket."""
 
     path: str
+    scheme: str = ""
 
     def __str__(self) -> str:
-        return f"unix:{self.path}"
+        return _written(self.scheme, f"unix:{self.path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,24 @@ class FdAddress:
     """A listening socket that whoever started us left open."""
 
     fd: int
+    scheme: str = ""
 
     def __str__(self) -> str:
-        return f"fd://{self.fd}"
+        return _written(self.scheme, f"fd://{self.fd}")
 
 
 Address = TcpAddress | UnixAddress | FdAddress
+
+
+def _written(scheme: str, address: str) -> str:
+    return f"{scheme}://{address}" if scheme else address
+
+
+def speaks_tls(address: Address, *, certified: bool) -> bool:
+    """Say whether TLS is spoken there. Where no scheme is said it is if there is a certificate, but on Unix sockets, which have a proxy."""
+    if address.scheme:
+        return address.scheme == "https"
+    return certified and not isinstance(address, UnixAddress)
 
 
 class BadBindError(TamagoError):
@@ -51,7 +71,7 @@ class BadBindError(TamagoError):
     def __init__(self, bind: str) -> None:
         super().__init__(
             f"{bind!r} is not an address to listen on",
-            hint="write host:port, [v6-address]:port, :port, unix:/path/to/socket or fd://3",
+            hint="write host:port, [v6-address]:port, :port, unix:/path/to/socket or fd://3; http:// or https:// may stand before it",
         )
         self.bind = bind
 
@@ -61,11 +81,13 @@ _TCP = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[^:\[\]/
 
 def parse_bind(bind: str) -> Address:
     """Parse one bind address."""
-    if bind.startswith("unix:") and len(bind) > len("unix:") and "\0" not in bind:
-        return UnixAddress(bind.removeprefix("unix:"))
-    if match := re.fullmatch(r"fd://([0-9]{1,7})", bind):
-        return FdAddress(int(match[1]))
-    if (match := _TCP.fullmatch(bind)) and int(match["port"]) <= 65535:
+    scheme = next((scheme for scheme in ("http", "https") if bind.startswith(f"{scheme}://")), "")
+    rest = bind.removeprefix(f"{scheme}://") if scheme else bind
+    if rest.startswith("unix:") and len(rest) > len("unix:") and "\0" not in rest:
+        return UnixAddress(rest.removeprefix("unix:"), scheme)
+    if match := re.fullmatch(r"fd://([0-9]{1,7})", rest):
+        return FdAddress(int(match[1]), scheme)
+    if (match := _TCP.fullmatch(rest)) and int(match["port"]) <= 65535:
         host = match["v6"] or match["host"]
-        return TcpAddress("" if host == "*" else host, int(match["port"]))
+        return TcpAddress("" if host == "*" else host, int(match["port"]), scheme)
     raise BadBindError(bind)

@@ -12,8 +12,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
-from typing import cast
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, cast
 
 from setproctitle import setproctitle
 
@@ -26,6 +26,9 @@ from tamago.ipc.control_messages import Boot, Failed
 from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
 from tamago.user_traceback import user_traceback
+
+if TYPE_CHECKING:
+    import ssl
 
 _log = logging.getLogger("tamago")
 # Longer tracebacks exist; what matters is at their end.
@@ -98,17 +101,37 @@ def born(fd: int) -> tuple[BlockingChannel, Boot, tuple[int, ...]]:
     return channel, boot, received.descriptors
 
 
-def load_target(channel: BlockingChannel, boot: Boot) -> Target:
-    """Import the target as the user it is to run as; tell the master and exit if that fails. We die with the master meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What a nest loads once for all it forks: the target, and the certificates if there are any."""
+
+    target: Target
+    tls: ssl.SSLContext | None = None
+
+
+def load_cargo(channel: BlockingChannel, boot: Boot) -> Cargo:
+    """Read the certificates, then import the target as the user it is to run as; tell the master and exit if any of it fails.
+
+    We die with the master meanwhile.
+    """
     linux.die_with_parent(boot.master_pid)
     try:
+        tls = _load_tls(boot)  # while we may still read a key that is root's
         if boot.run_as is not None:
             _drop_privileges(*boot.run_as)
             linux.die_with_parent(boot.master_pid)  # a change of user clears it
-        return _import_target(boot)
+        return Cargo(_import_target(boot), tls)
     except BaseException as error:  # noqa: BLE001 - SystemExit while importing is a failed boot like any other
         tell_failure(channel.send, error)
         sys.exit(1)
+
+
+def _load_tls(boot: Boot) -> ssl.SSLContext | None:
+    if boot.tls is None:
+        return None
+    from tamago.cluster.certificates import load_certificates  # noqa: PLC0415 - ssl is 5 MiB
+
+    return load_certificates(boot.tls, _spec_of(boot).directory)
 
 
 def _drop_privileges(uid: int, gid: int) -> None:

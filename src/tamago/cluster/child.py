@@ -25,14 +25,14 @@ import tamago
 from tamago import log
 from tamago.cluster import linux
 from tamago.cluster.accept_pause import AcceptPause, never
-from tamago.cluster.birth import born, enter, load_target, reopen_logs, reset_signals, tell_failure
+from tamago.cluster.birth import Cargo, born, enter, load_cargo, reopen_logs, reset_signals, tell_failure
 from tamago.cluster.scoreboard import Scoreboard
 from tamago.cluster.task_stacks import task_stacks
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
 from tamago.ipc.channel_transport import ChannelTransport
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, ToChild
-from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, Target, WorkerContext, WorkerRuntime
+from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, WorkerContext, WorkerRuntime
 
 HEARTBEAT = 1.0
 # Heartbeats between two looks at our own memory and CPU time, which cost more than all the rest of an idle process.
@@ -46,7 +46,7 @@ _log = logging.getLogger("tamago")
 class Child:
     """Leads one runtime through boot, service, drain and stop, as master and signals say."""
 
-    def __init__(self, boot: Boot, sock: socket.socket, board: Scoreboard, listeners: list[socket.socket], target: Target) -> None:
+    def __init__(self, boot: Boot, sock: socket.socket, board: Scoreboard, listeners: list[socket.socket], cargo: Cargo) -> None:
         self._boot = boot
         self._sock = sock
         self._row = board.row(boot.row)
@@ -54,7 +54,7 @@ class Child:
         # What a sticky worker would leave to another one, nobody would take.
         self._accept_pause = never if boot.sticky else AcceptPause(board, boot.row)
         self._listeners = listeners
-        self._target = target
+        self._cargo = cargo
         self._phases: list[tuple[str, float]] = []
         self._leave = asyncio.Event()
         self._closing = False
@@ -90,13 +90,14 @@ class Child:
     def _make_runtime(self) -> WorkerRuntime | AgentRuntime:
         identity = tamago.me.identity
         if self._boot.role == Role.AGENT.value:
-            return self._target.agent(AgentContext(identity=identity))
-        return self._target.worker(
+            return self._cargo.target.agent(AgentContext(identity=identity))
+        return self._cargo.target.worker(
             WorkerContext(
                 identity=identity,
                 options=ServerOptions(**self._boot.options),  # type: ignore[arg-type]
                 meter=self._row,
                 accept_pause=self._accept_pause,
+                tls=[self._cargo.tls if secure else None for secure in self._boot.secure],
             )
         )
 
@@ -263,13 +264,13 @@ def preload_for_children(modules: Iterable[str]) -> None:
             importlib.import_module(module)
 
 
-def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], target: Target) -> NoReturn:
+def live(boot: Boot, channel: BlockingChannel, descriptors: tuple[int, ...], cargo: Cargo) -> NoReturn:
     """Run the child to its end and leave the process, without going back through whoever forked it."""
     board_fd, *listener_fds = descriptors
     board = Scoreboard.open(board_fd, boot.rows)
     listeners = [socket.socket(fileno=fd) for fd in listener_fds]
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
-        child = Child(boot, channel.detach(), board, listeners, target)
+        child = Child(boot, channel.detach(), board, listeners, cargo)
         code = runner.run(child.run())
     leave(code)
 
@@ -291,7 +292,7 @@ def _seed_numpy() -> None:
         numpy_random.seed()
 
 
-def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoReturn:
+def run_forked(boot: Boot, descriptors: tuple[int, ...], cargo: Cargo) -> NoReturn:
     """Continue as a child just forked from the nest. Signals are blocked; the channel is the first descriptor."""
     code = 1
     try:
@@ -299,9 +300,9 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoRe
         enter(boot)
         linux.die_with_parent(boot.master_pid)
         _seed_numpy()
-        target.after_fork()
+        cargo.target.after_fork()
         channel = BlockingChannel(socket.socket(fileno=descriptors[0]), peer=boot.peer)
-        live(boot, channel, descriptors[1:], target)
+        live(boot, channel, descriptors[1:], cargo)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:
@@ -312,7 +313,7 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], target: Target) -> NoRe
 def main() -> None:
     """Run as a fresh interpreter on the channel whose descriptor is the first argument (spawn)."""
     channel, boot, descriptors = born(int(sys.argv[1]))
-    live(boot, channel, descriptors, load_target(channel, boot))
+    live(boot, channel, descriptors, load_cargo(channel, boot))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,16 @@ MARKER: Final = "TAMAGO_RUN"
 """In the environment of all children of a cluster and of theirs; its value is the cluster's alone."""
 
 _CHANNEL_FD = 3
-# Not for children: who is told to notify systemd, and which descriptors to take over, is the master alone.
-_PRIVATE_ENVIRONMENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+# Not for children: who is told to notify systemd, which descriptors to take over, and what opens the key, is the master alone.
+_PRIVATE_ENVIRONMENT = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "TAMAGO_SSL_PASSWORD",
+)
 _RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
 
 

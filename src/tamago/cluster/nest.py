@@ -19,12 +19,11 @@ from typing import NoReturn
 
 from tamago.cluster import linux
 from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
-from tamago.cluster.birth import born, load_target, reopen_logs, reset_signals
+from tamago.cluster.birth import Cargo, born, load_cargo, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
-from tamago.types import Target
 
 # After the children's own time is over they are killed; this much longer, so that who finishes in the last moment may.
 _UNDERTAKER_SLACK = 1.0
@@ -50,19 +49,19 @@ class Order:
 
 
 class Nest:
-    """Forks on command. `target` is None in a nest that only watches."""
+    """Forks on command. `cargo` is None in a nest that only watches."""
 
-    def __init__(self, channel: BlockingChannel, boot: Boot, target: Target | None) -> None:
+    def __init__(self, channel: BlockingChannel, boot: Boot, cargo: Cargo | None) -> None:
         self._channel = channel
         self._boot = boot
-        self._target = target
+        self._cargo = cargo
         self._pidfds: dict[int, int] = {}  # pid → pidfd of who lives when the master dies
 
     def run(self) -> None:
         """Obey until the master is gone, then see the others out."""
         while received := self._channel.receive():
             orders: list[Order] = []
-            while isinstance(received.message, Fork) and self._target is not None:
+            while isinstance(received.message, Fork) and self._cargo is not None:
                 orders.append(Order(received.message.boot, received.descriptors))
                 if len(orders) == MOST_AT_ONCE or not select.select([self._channel], [], [], 0)[0]:
                     break
@@ -71,8 +70,8 @@ class Nest:
                     self._see_out()  # the processes just ordered concern nobody any more
                     return
                 received = following
-            if orders and self._target is not None:
-                self._fork(orders, self._target)
+            if orders and self._cargo is not None:
+                self._fork(orders, self._cargo)
             if not orders or not isinstance(received.message, Fork):
                 self._obey(received)
         self._see_out()
@@ -90,15 +89,15 @@ class Nest:
 
     # ── forking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fork(self, orders: list[Order], target: Target) -> None:
+    def _fork(self, orders: list[Order], cargo: Cargo) -> None:
         self._forget_the_dead()
         answers: list[str] = []
         go = -1
         # A signal that comes while the child still has our handlers and not its own waits until it has.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            target.before_fork()
-            answers, go = self._fork_twice(orders, target)
+            cargo.target.before_fork()
+            answers, go = self._fork_twice(orders, cargo)
         except Exception as failure:  # noqa: BLE001 - a before_fork hook may raise anything; the master is told
             answers = [f"!{str(failure) or repr(failure)}"] * len(orders)
         finally:
@@ -122,7 +121,7 @@ class Nest:
             with suppress(ProcessLookupError):  # killed before it began, and reaped
                 self._pidfds[pid] = os.pidfd_open(pid)
 
-    def _fork_twice(self, orders: list[Order], target: Target) -> tuple[list[str], int]:
+    def _fork_twice(self, orders: list[Order], cargo: Cargo) -> tuple[list[str], int]:
         """Fork processes whose parent is the master. Return an answer for each, its pid or "!why not", and what lets them go on."""
         go_read, go_write = os.pipe()
         pids_read, pids_write = os.pipe()
@@ -130,7 +129,7 @@ class Nest:
         if middle == 0:
             os.close(go_write)
             os.close(pids_read)
-            self._middle(orders, target, go_read, pids_write)
+            self._middle(orders, cargo, go_read, pids_write)
         os.close(go_read)
         os.close(pids_write)
         with open(pids_read, encoding="utf-8") as lines:
@@ -139,7 +138,7 @@ class Nest:
         os.waitpid(middle, 0)
         return answers + ["!the kernel refused to fork"] * (len(orders) - len(answers)), go_write
 
-    def _middle(self, orders: list[Order], target: Target, go_read: int, pids_write: int) -> NoReturn:
+    def _middle(self, orders: list[Order], cargo: Cargo, go_read: int, pids_write: int) -> NoReturn:
         for order in orders:
             try:
                 child = os.fork()
@@ -151,18 +150,18 @@ class Nest:
                 for other in orders:
                     if other is not order:
                         other.close()
-                self._child(order, target, go_read)
+                self._child(order, cargo, go_read)
             os.write(pids_write, f"{child}\n".encode())
         os._exit(0)
 
-    def _child(self, order: Order, target: Target, go_read: int) -> NoReturn:
+    def _child(self, order: Order, cargo: Cargo, go_read: int) -> NoReturn:
         self._channel.close()
         for pidfd in self._pidfds.values():
             os.close(pidfd)
         if os.read(go_read, 1) != b"!":
             os._exit(1)  # the nest died: the master knows nothing of us
         os.close(go_read)
-        run_forked(order.boot, order.descriptors, target)
+        run_forked(order.boot, order.descriptors, cargo)
 
     # ── when the master is dead ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,10 +229,10 @@ def main() -> None:
     Nest(channel, boot, None if watching else _import(channel, boot)).run()
 
 
-def _import(channel: BlockingChannel, boot: Boot) -> Target:
+def _import(channel: BlockingChannel, boot: Boot) -> Cargo:
     began = time.monotonic()
     with seldom_collected():
-        target = load_target(channel, boot)
+        cargo = load_cargo(channel, boot)
     linux.die_with_parent(boot.master_pid, armed=False)
     # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
     reset_signals()
@@ -248,7 +247,7 @@ def _import(channel: BlockingChannel, boot: Boot) -> Target:
     gc.collect()
     gc.freeze()
     channel.send(Imported(threads=[], seconds=seconds, sockets=sockets, mode="fork"))
-    return target
+    return cargo
 
 
 if __name__ == "__main__":

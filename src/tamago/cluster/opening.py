@@ -14,7 +14,7 @@ from tamago.cluster.cpus import allowed_cpus
 from tamago.cluster.home import home
 from tamago.cluster.limits import raise_file_limit
 from tamago.cluster.policy import Policy
-from tamago.cluster.privileges import resolve_user
+from tamago.cluster.privileges import resolve_socket_owner, resolve_user
 from tamago.cluster.rundir import RunDir, this_process
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_resolve import SettingsError
@@ -65,14 +65,20 @@ def open_cluster(settings: Settings, *, stdout: str = "", stderr: str = "") -> O
     """Take everything; if any of it fails that is the first and only error, and nothing stays taken. Raises a `TamagoError`."""
     target = find_target(settings)
     run_as = resolve_user(settings.user, settings.group)
+    socket_owner = resolve_socket_owner(settings.socket_user, settings.socket_group)
     raise_file_limit(settings.workers)
     with ExitStack() as cleanup_on_fail:
         rundir = RunDir(home(os.environ), settings.title, create=True)
         cleanup_on_fail.callback(rundir.close)
         owner = this_process(title=settings.title, directory=settings.directory, stdout=stdout, stderr=stderr)
         rundir.lock(owner)
-        slots = settings.workers if settings.sticky else 0
-        options = ListenOptions(backlog=settings.backlog, socket_mode=settings.socket_mode, slots=slots)
+        options = ListenOptions(
+            backlog=settings.backlog,
+            socket_mode=settings.socket_mode,
+            socket_owner=socket_owner,
+            slots=settings.workers if settings.sticky else 0,
+            certified=bool(settings.ssl_certfile),
+        )
         listeners = open_listeners(settings.bind, host=settings.host, port=settings.port, options=options)
         for listener in listeners:
             cleanup_on_fail.callback(listener.close)

@@ -32,6 +32,11 @@ def resolve_user(user: str, group: str) -> tuple[int, int] | None:
     return uid, gid
 
 
+def resolve_socket_owner(user: str, group: str) -> tuple[int, int]:
+    """Return (uid, gid) for Unix sockets, -1 for what is not given: then it is ours. Raises `UserError`."""
+    return _user(user)[0] if user else -1, _group(group) if group else -1
+
+
 def _user(user: str) -> tuple[int, int]:
     try:
         entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)

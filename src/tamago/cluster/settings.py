@@ -16,6 +16,7 @@ from typing import Final, TypeVar, cast
 from tamago import access_format
 from tamago.cluster.addresses import BadBindError, parse_bind
 from tamago.cluster.title import title_problem
+from tamago.ipc.control_messages import Tls
 from tamago.types import ServerOptions
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Knob:
     """What is known about a setting beside its name and type.
 
     `live`: a reload may change it. `shown` stands for the default in help texts where the bare default says little.
-    `check` returns what is wrong with a value ("must ..."), or None.
+    `check` returns what is wrong with a value ("must ..."), or None. `secret`: only the environment may say it, and nothing shows it.
     """
 
     name: str = ""
@@ -54,6 +55,7 @@ class Knob:
     group: str = ""
     shown: str = ""
     check: Callable[[str], str | None] | None = None
+    secret: bool = False
 
     @property
     def environment_name(self) -> str:
@@ -61,7 +63,8 @@ class Knob:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        """The flag; empty for a secret, as everybody can read an argument vector."""
+        return "" if self.secret else "--" + self.name.replace("_", "-")
 
     @property
     def opposite_flag(self) -> str:
@@ -92,6 +95,7 @@ def _knob(  # noqa: PLR0913 - it is the vocabulary of the table below
     group: str = "",
     shown: str = "",
     check: Callable[[str], str | None] | None = None,
+    secret: bool = False,
 ) -> T:
     value = cast("Value", default)
     knob = Knob(
@@ -106,8 +110,9 @@ def _knob(  # noqa: PLR0913 - it is the vocabulary of the table below
         group=group,
         shown=shown,
         check=check,
+        secret=secret,
     )
-    return dataclasses.field(default=default, metadata={"knob": knob})
+    return dataclasses.field(default=default, metadata={"knob": knob}, repr=not secret)
 
 
 # ── checks that a range or a choice cannot express ───────────────────────────────────────────────────────────────────
@@ -140,7 +145,7 @@ def _bind(text: str) -> str | None:
     try:
         parse_bind(text)
     except BadBindError:
-        return "must look like host:port, [v6]:port, :port, unix:/path or fd://3"
+        return "must look like host:port, [v6]:port, :port, unix:/path or fd://3, with http:// or https:// before it if you like"
     return None
 
 
@@ -196,12 +201,22 @@ class Settings:
     max_rss: int = _knob(0, low=0, high=_HIGH, unit="MiB", doc="replace a worker whose resident memory is above this; 0 never")
     max_restarts: str = _knob("", check=_budget, shown="no limit", doc="give up (drain, exit 1) after more than N unexpected exits in SECONDS, as N/SECONDS")
 
-    bind: tuple[str, ...] = _knob((), group="Sockets", live=False, check=_bind, shown="host:port", doc="listen here: host:port, [v6]:port, :port, unix:/path or fd://3; may be repeated")
+    bind: tuple[str, ...] = _knob((), group="Sockets", live=False, check=_bind, shown="host:port", doc="listen here: host:port, [v6]:port, :port, unix:/path or fd://3, perhaps behind http:// or https://; may be repeated")
     host: str = _knob("127.0.0.1", live=False, doc="address to listen on, unless bind is given")
     port: int = _knob(8000, live=False, low=0, high=65535, doc="port to listen on, unless bind is given; 0 picks a free one")
     backlog: int = _knob(2048, live=False, low=1, high=65535, doc="connections that may wait to be accepted")
     sticky: bool = _knob(False, live=False, doc="a client address always reaches the same worker")
     socket_mode: int = _knob(0o660, live=False, kind=Kind.OCTAL, low=0, high=0o777, doc="mode of a Unix socket")
+    socket_user: str = _knob("", live=False, shown="who starts it", doc="user name or id a Unix socket is given to")
+    socket_group: str = _knob("", live=False, shown="who starts it", doc="group name or id a Unix socket is given to")
+    proxy_protocol: bool = _knob(_O.proxy_protocol, live=False, doc="every connection begins with a PROXY header (v1 or v2), from one of trusted_proxies")
+
+    ssl_certfile: tuple[str, ...] = _knob((), group="TLS", doc="PEM file with the certificate and its chain; may be repeated: the client's server name decides, the first is for all other names")
+    ssl_keyfile: tuple[str, ...] = _knob((), shown="in the same file", doc="PEM file with the private key; one for each ssl_certfile, in the same order")
+    ssl_password_file: str = _knob("", doc="file whose first line is the password of the keys")
+    ssl_password: str = _knob("", secret=True, doc="password of the keys; only read from the environment, better in ssl_password_file")
+    ssl_client_ca: str = _knob("", doc="PEM file with the certificates that sign those of clients")
+    ssl_client_cert: str = _knob("none", choices=("none", "optional", "required"), doc="whether clients must show a certificate")
 
     limit_request_line: int = _knob(_O.limit_request_line, group="HTTP", low=64, high=_HIGH, unit="bytes", doc="longest request line; a longer one is answered 414")
     limit_header_bytes: int = _knob(_O.limit_header_bytes, low=256, high=_HIGH, unit="bytes", doc="size of all request headers; more is answered 431")
@@ -249,6 +264,19 @@ class Settings:
         """Return the part the HTTP edge needs."""
         return ServerOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(ServerOptions)})
 
+    def tls_files(self) -> Tls | None:
+        """Return where certificates and keys are; None without TLS."""
+        if not self.ssl_certfile:
+            return None
+        return Tls(
+            certificates=self.ssl_certfile,
+            keys=self.ssl_keyfile,
+            password=self.ssl_password,
+            password_file=self.ssl_password_file,
+            client_ca=self.ssl_client_ca,
+            client_certificate=self.ssl_client_cert,
+        )
+
 
 def _collect() -> Mapping[str, Knob]:
     knobs: dict[str, Knob] = {}
@@ -267,7 +295,9 @@ KNOBS: Final[Mapping[str, Knob]] = _collect()
 
 def diff_live(old: Settings, new: Settings) -> tuple[str, ...]:
     """Name the settings that differ and cannot change while the cluster runs; a reload is refused if there are any."""
-    return tuple(name for name, knob in KNOBS.items() if not knob.live and getattr(old, name) != getattr(new, name))
+    fixed = tuple(name for name, knob in KNOBS.items() if not knob.live and getattr(old, name) != getattr(new, name))
+    # Other certificates may come; but an open socket does not begin or cease to speak TLS.
+    return fixed if bool(old.ssl_certfile) == bool(new.ssl_certfile) else (*fixed, "ssl_certfile")
 
 
 def default_text(knob: Knob) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from tamago.cluster.addresses import TcpAddress, UnixAddress, parse_bind, speaks_tls
 from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value
 from tamago.errors import ExitCode, TamagoError
 
@@ -79,10 +80,14 @@ def resolve(*sources: Source) -> Resolved:
             if knob is None:
                 problems.append(_unknown(source, raw_key))
                 continue
+            if knob.secret and key not in source.spelling:
+                problems.append(f"{key} ({source.name}): is a secret; say it in the environment, as {knob.environment_name}")
+                continue
             try:
                 chosen[key] = _Choice(_checked(knob, _cast(knob, raw, text=source.text)), source.origin(key), rank)
             except _UnfitError as error:
-                problems.append(f"{key}={raw!r} ({source.origin(key)}): {error}")
+                shown = key if knob.secret else f"{key}={raw!r}"
+                problems.append(f"{shown} ({source.origin(key)}): {error}")
     _settle_addresses(chosen, problems)
     if not problems:
         problems += _contradictions(chosen)
@@ -231,3 +236,40 @@ def _contradictions(chosen: Mapping[str, _Choice]) -> Iterable[str]:
     for name in ("max_requests", "max_lifetime"):
         if value(f"{name}_jitter") and not value(name):
             yield f"{name}_jitter ({chosen[name + '_jitter'].origin}): has no effect without {name}"
+    yield from _address_contradictions(chosen, value)
+    yield from _tls_contradictions(chosen, value)
+
+
+_Value = Callable[[str], Any]  # Any: each setting has its own type
+
+
+def _address_contradictions(chosen: Mapping[str, _Choice], value: _Value) -> Iterable[str]:
+    addresses = [parse_bind(bind) for bind in value("bind")] or [TcpAddress("", 0)]  # host and port
+    certified = bool(value("ssl_certfile"))
+    for address in addresses:
+        if address.scheme == "https" and not certified:
+            yield f"bind={str(address)!r} ({chosen['bind'].origin}): needs ssl_certfile"
+    if certified and not any(speaks_tls(address, certified=True) for address in addresses):
+        yield f"ssl_certfile ({chosen['ssl_certfile'].origin}): has no effect, as no address in bind speaks TLS"
+    for name in ("socket_user", "socket_group"):
+        if value(name) and not any(isinstance(address, UnixAddress) for address in addresses):
+            yield f"{name} ({chosen[name].origin}): has no effect without a Unix socket in bind"
+    if value("proxy_protocol") and not value("trusted_proxies"):
+        yield f"proxy_protocol ({chosen['proxy_protocol'].origin}): needs trusted_proxies, which says who may connect"
+
+
+def _tls_contradictions(chosen: Mapping[str, _Choice], value: _Value) -> Iterable[str]:
+    certificates, keys = value("ssl_certfile"), value("ssl_keyfile")
+    for name in ("ssl_keyfile", "ssl_password_file", "ssl_client_ca"):
+        if value(name) and not certificates:
+            yield f"{name} ({chosen[name].origin}): has no effect without ssl_certfile"
+    if certificates and keys and len(keys) != len(certificates):
+        wanted = f"must name one key for each of the {len(certificates)} in ssl_certfile, not {len(keys)}"
+        yield f"ssl_keyfile ({chosen['ssl_keyfile'].origin}): {wanted}"
+    if value("ssl_password") and value("ssl_password_file"):
+        both = f"ssl_password ({chosen['ssl_password'].origin}) and ssl_password_file ({chosen['ssl_password_file'].origin})"
+        yield f"{both}: exclude each other"
+    if value("ssl_client_cert") != "none" and not value("ssl_client_ca"):
+        yield f"ssl_client_cert={value('ssl_client_cert')!r} ({chosen['ssl_client_cert'].origin}): needs ssl_client_ca"
+    if value("ssl_client_ca") and value("ssl_client_cert") == "none":
+        yield f"ssl_client_ca ({chosen['ssl_client_ca'].origin}): has no effect unless ssl_client_cert is optional or required"

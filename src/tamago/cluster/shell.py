@@ -299,6 +299,8 @@ class Shell:
             rows=self.board.rows,
             listeners=len(self._listener_fds(member)),
             sticky=settings.sticky,
+            secure=tuple(listener.tls for listener in self._listeners(member)),
+            tls=settings.tls_files(),
             stop_timeout=settings.stop_timeout,
             log_level=settings.log_level.upper(),
             stdout=outfit.stdout,
@@ -311,9 +313,10 @@ class Shell:
         return [] if member.role is Role.NEST else [self.board.fd, *self._listener_fds(member)]
 
     def _listener_fds(self, member: Member) -> list[int]:
-        if member.role is not Role.WORKER:
-            return []
-        return [listener.for_slot(member.slot).fileno() for listener in self.next_outfit.listeners]
+        return [listener.for_slot(member.slot).fileno() for listener in self._listeners(member)]
+
+    def _listeners(self, member: Member) -> Sequence[Listener]:
+        return self.next_outfit.listeners if member.role is Role.WORKER else ()
 
     def _send(self, peer: int, message: ToChild) -> None:
         if member := self.members.get(peer):  # else its end is known here and not yet decided upon

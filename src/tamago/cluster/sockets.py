@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from tamago.cluster import sticky
-from tamago.cluster.addresses import Address, FdAddress, TcpAddress, UnixAddress, parse_bind
+from tamago.cluster.addresses import Address, FdAddress, TcpAddress, UnixAddress, parse_bind, speaks_tls
 from tamago.cluster.bind_errors import (
     AddressNotLocalError,
     BindError,
@@ -39,6 +39,7 @@ class Listener:
 
     `address` is how a person (or a browser) writes it; `port` is the real one, None for a Unix socket. `sockets` is one socket that all
     workers share or, when `sticky`, one for each slot in order. `path` and `inode` are those of a Unix socket file made here.
+    `tls`: it speaks TLS.
     """
 
     address: str
@@ -47,6 +48,7 @@ class Listener:
     sticky: bool = False
     path: str | None = None
     inode: Inode | None = None
+    tls: bool = False
 
     def for_slot(self, slot: int) -> socket.socket:
         """Return the socket from which the worker in that slot (1..N) accepts."""
@@ -85,11 +87,16 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenOptions:
-    """How to listen. `slots` > 0 asks for sticky sessions over that many slots; `socket_mode` is the file mode of Unix sockets."""
+    """How to listen. `slots` > 0 asks for sticky sessions over that many slots; `certified`: there is a certificate for TLS.
+
+    `socket_mode` is the file mode of Unix sockets, `socket_owner` user and group id of their file (-1: ours).
+    """
 
     backlog: int = 2048
     socket_mode: int = 0o660
+    socket_owner: tuple[int, int] = (-1, -1)
     slots: int = 0
+    certified: bool = False
 
 
 def open_listeners(
@@ -112,9 +119,14 @@ def open_listeners(
         for address in dict.fromkeys(addresses or [TcpAddress(host, port)]):
             for listener in _listen(address, options):
                 cleanup_on_fail.callback(listener.close)
-                listeners.append(listener)
+                listeners.append(_with_tls(listener) if speaks_tls(address, certified=options.certified) else listener)
         cleanup_on_fail.pop_all()
     return listeners
+
+
+def _with_tls(listener: Listener) -> Listener:
+    where = listener.address.removeprefix("http://")
+    return replace(listener, tls=True, address=f"https://{where}")
 
 
 def _listen(address: Address, options: ListenOptions) -> Iterable[Listener]:
@@ -237,8 +249,8 @@ def _attach(sock: socket.socket, slots: int, moved: Mapping[int, int], written: 
 
 def _listen_unix(address: UnixAddress, options: ListenOptions) -> Listener:
     """Listen at a path. There are no client addresses to be sticky by, so its workers always share one socket."""
-    sock, inode = bind_unix(address.path, mode=options.socket_mode, address=str(address))
-    listener = Listener(address=str(address), port=None, sockets=(sock,), path=os.path.abspath(address.path), inode=inode)
+    sock, inode = bind_unix(address.path, mode=options.socket_mode, owner=options.socket_owner, address=str(address))
+    listener = Listener(address=f"unix:{address.path}", port=None, sockets=(sock,), path=os.path.abspath(address.path), inode=inode)
     try:
         sock.setblocking(False)
         sock.listen(options.backlog)

@@ -17,8 +17,11 @@ Inode = tuple[int, int]
 """Device and inode number: whose file it is, whatever is at the path by now."""
 
 
-def bind_unix(path: str, *, mode: int, address: str) -> tuple[socket.socket, Inode]:
-    """Bind a socket at `path`, with that file mode from its first instant on; return it and the inode it made. It does not listen yet."""
+def bind_unix(path: str, *, mode: int, address: str, owner: tuple[int, int] = (-1, -1)) -> tuple[socket.socket, Inode]:
+    """Bind a socket at `path`, with that file mode from its first instant on; return it and the inode it made. It does not listen yet.
+
+    `owner` is the user and group id to give it to, -1 for our own.
+    """
     _check_path(path, address)
     _remove_stale(path, address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -33,7 +36,16 @@ def bind_unix(path: str, *, mode: int, address: str) -> tuple[socket.socket, Ino
     except OSError as error:
         sock.close()
         raise _explain(error, path, address) from error
-    return sock, (status.st_dev, status.st_ino)
+    inode = (status.st_dev, status.st_ino)
+    if owner != (-1, -1):
+        try:
+            os.chown(path, *owner, follow_symlinks=False)
+        except OSError as error:
+            unlink_own(path, inode)
+            sock.close()
+            hint = "only root can give it to somebody else: start as root, or leave socket_user and socket_group out"
+            raise SocketPathError(address, path, f"its owner cannot be changed ({error.strerror})", hint=hint) from error
+    return sock, inode
 
 
 def unlink_own(path: str, inode: Inode) -> None:

@@ -18,12 +18,27 @@ class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, forbid_unkno
 # ── master → child ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Tls(_Message, frozen=True):
+    """Where certificates and keys are, as the settings `ssl_*` say it. `password` is the one secret that ever travels here."""
+
+    certificates: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    password: str = ""
+    password_file: str = ""
+    client_ca: str = ""
+    client_certificate: str = "none"
+
+    def __repr__(self) -> str:
+        return "Tls(...)"  # whoever logs a message must not log the password
+
+
 class Boot(_Message, frozen=True):
     """The first frame a process gets: who it is and what to run.
 
     `role` is "nest", "agent" or "worker"; `peer` its incarnation; `row` its row in the scoreboard (-1: none).
     `target` holds the fields of `TargetSpec`, `options` those of `ServerOptions`; `listeners` counts the listening sockets among the
     descriptors that come with the frame, which are, in order: the scoreboard, then the listeners. `sticky`: nobody else accepts from them.
+    `secure` says of each listener whether it speaks TLS; `tls` is None if none of the cluster does.
     """
 
     role: str
@@ -39,6 +54,8 @@ class Boot(_Message, frozen=True):
     rows: int = 0
     listeners: int = 0
     sticky: bool = False
+    secure: tuple[bool, ...] = ()
+    tls: Tls | None = None
     stop_timeout: float = 30.0
     drain_delay: float = 0.0
     max_requests: int = 0

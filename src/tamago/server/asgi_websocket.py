@@ -64,7 +64,7 @@ class AsgiWebSocketExchange(TunnelExchange):
             "type": "websocket",
             "scheme": "wss" if scope["scheme"] == "https" else "ws",
             "subprotocols": [token.strip().decode("latin-1") for value in offered for token in value.split(b",")],
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {**scope.get("extensions", {}), "websocket.http.response": {}},
         }
 
     async def receive(self) -> Message:

@@ -160,8 +160,12 @@ class HttpServer:
         self._pending += 1
         self._meter.connection_opened()
 
+    def arriving(self) -> None:
+        """It says something else before it speaks HTTP, so that it takes longer."""
+        self._pending += 1
+
     def connected(self, *, failed: bool) -> None:
-        """It has become one, or never will."""
+        """It has become one, or never will. Once for `accepted`, and once for each `arriving`."""
         self._pending -= 1
         if failed:
             self._meter.connection_closed()

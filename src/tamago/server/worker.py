@@ -19,7 +19,7 @@ class AsgiWorker:
     def __init__(self, app: AsgiApp, context: WorkerContext) -> None:
         options = context.options
         self._context = context
-        self._host = AsgiHost(
+        self._host = _host_type(context)(
             app,
             root_path=options.root_path,
             trusted_proxies=TrustedProxies(options.trusted_proxies),
@@ -49,3 +49,11 @@ class AsgiWorker:
     async def stop(self) -> None:
         """Run the application's lifespan shutdown."""
         await self._lifespan.shutdown()
+
+
+def _host_type(context: WorkerContext) -> type[AsgiHost]:
+    if not any(context.tls):
+        return AsgiHost
+    from tamago.server.asgi_tls import TlsAsgiHost  # noqa: PLC0415 - only for who needs it
+
+    return TlsAsgiHost

@@ -53,3 +53,11 @@ def test_an_import_that_hangs_is_ended(tamago: Tamago) -> None:
 def test_an_import_that_exits_is_a_failure(tamago: Tamago) -> None:
     tamago.write("main.py", "raise SystemExit(0)\n")
     assert tamago.run("check", "--app", "main:app").returncode == 1
+
+
+def test_certificates_are_checked_too(tamago: Tamago) -> None:
+    path = tamago.write("main.py", APP)
+    result = tamago.run("check", "--app", "main:app", "--ssl-certfile", "none.pem")
+    assert (result.returncode, result.stdout) == (1, "")
+    problem, _ = result.stderr.splitlines()
+    assert problem == f"tamago: cannot read the certificate in {path.parent}/none.pem: No such file or directory"

@@ -19,7 +19,7 @@ GIVEN = ["--bind", ":80", "--bind", "unix:/tmp/a b", "--socket-mode", "600", "--
 def test_its_output_is_a_file_that_means_the_same(tamago: Tamago) -> None:
     text = tamago.run("config", *GIVEN).stdout
     settings = tomllib.loads(text)
-    assert settings.keys() == KNOBS.keys() - {"directory", "umask", "host", "port"}
+    assert settings.keys() == KNOBS.keys() - {"directory", "umask", "host", "port", "ssl_password"}
     assert settings["title"] == 'sh"op\\'
     tamago.write("tamago.toml", text)
     assert tamago.run("config").stdout == text
@@ -42,6 +42,14 @@ def test_json_has_every_setting(tamago: Tamago) -> None:
     assert json.loads(tamago.run("config", "--json").stdout).keys() == KNOBS.keys()
     explained = json.loads(tamago.run("config", "--json", "--explain", "--workers", "3").stdout)
     assert explained["workers"] == {"value": 3, "origin": "command line"}
+
+
+def test_a_secret_is_never_shown(tamago: Tamago) -> None:
+    environment = {"TAMAGO_SSL_PASSWORD": "hunter2", "TAMAGO_SSL_CERTFILE": "cert.pem"}
+    for arguments in (["--explain"], ["--json"], ["--json", "--explain"], []):
+        text = tamago.run("config", *arguments, **environment).stdout
+        assert "hunter2" not in text
+        assert "(secret)" in text
 
 
 def test_the_directory_may_be_given(tamago: Tamago, tmp_path: Path) -> None:

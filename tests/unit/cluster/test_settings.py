@@ -18,7 +18,7 @@ def test_every_setting_has_a_doc_a_flag_and_a_variable(knob: Knob) -> None:
     assert knob.doc
     assert not knob.doc.endswith(".")
     assert knob.group
-    assert knob.flag == "--" + knob.name.replace("_", "-")
+    assert knob.flag == ("" if knob.secret else "--" + knob.name.replace("_", "-"))
     assert knob.environment_name == "TAMAGO_" + knob.name.upper()
 
 
@@ -66,3 +66,9 @@ def test_a_change_is_live_unless_the_setting_says_otherwise() -> None:
     old = Settings(title="shop")
     assert diff_live(old, dataclasses.replace(old, workers=4, linger=1.0, app="main:app")) == ()
     assert diff_live(old, dataclasses.replace(old, port=1, workers=4, title="x", sticky=True)) == ("title", "port", "sticky")
+
+
+def test_other_certificates_may_come_but_tls_itself_cannot_come_or_go() -> None:
+    one, two = Settings(ssl_certfile=("a.pem",)), Settings(ssl_certfile=("a.pem", "b.pem"), ssl_password_file="p")
+    assert diff_live(one, two) == ()
+    assert diff_live(one, Settings()) == diff_live(Settings(), one) == ("ssl_certfile",)

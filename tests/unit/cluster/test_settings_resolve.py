@@ -122,12 +122,61 @@ def test_what_a_file_says_must_have_the_type_of_the_setting(key: str, raw: objec
     assert problem.startswith(f"{key}={raw!r} (tamago.toml): must ")
 
 
+_CERTIFIED = {"ssl_certfile": ["a.pem"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"bind": [":80", "https://:443"]}, "bind='https://:443' (tamago.toml): needs ssl_certfile"),
+        (_CERTIFIED | {"bind": ["unix:/s", "http://:80"]}, "no address in bind speaks TLS"),
+        ({"ssl_keyfile": ["a.key"]}, "ssl_keyfile (tamago.toml): has no effect without ssl_certfile"),
+        ({"ssl_password_file": "p"}, "ssl_password_file (tamago.toml): has no effect without ssl_certfile"),
+        (_CERTIFIED | {"ssl_keyfile": ["a", "b"]}, "one key for each of the 1 in ssl_certfile, not 2"),
+        (_CERTIFIED | {"ssl_client_cert": "required"}, "ssl_client_cert='required' (tamago.toml): needs ssl_client_ca"),
+        (_CERTIFIED | {"ssl_client_ca": "ca.pem"}, "has no effect unless ssl_client_cert"),
+        ({"socket_user": "www"}, "socket_user (tamago.toml): has no effect without a Unix socket"),
+        ({"proxy_protocol": True}, "proxy_protocol (tamago.toml): needs trusted_proxies"),
+    ],
+)
+def test_what_says_two_things_about_addresses_and_tls(values: dict[str, object], said: str) -> None:
+    (problem,) = problems(file(**values))
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        _CERTIFIED,
+        _CERTIFIED | {"port": 443},
+        _CERTIFIED | {"bind": ["http://:80", "unix:/s", "https://:443"], "socket_user": "www"},
+        {"ssl_certfile": ["a", "b"], "ssl_keyfile": ["c", "d"], "ssl_client_cert": "optional", "ssl_client_ca": "ca"},
+        {"proxy_protocol": True, "trusted_proxies": ["10.0.0.0/8"]},
+    ],
+)
+def test_what_goes_together_about_addresses_and_tls(values: dict[str, object]) -> None:
+    resolve(file(**values))
+
+
+def test_a_secret_is_said_in_the_environment_only_and_never_repeated() -> None:
+    password = {"ssl_password": "hunter2"}
+    for source in (file(**password), flags(**password)):
+        (problem,) = problems(source)
+        assert "TAMAGO_SSL_PASSWORD" in problem
+        assert "hunter2" not in problem
+    settings = resolve(environment(ssl_password="hunter2"), file(**_CERTIFIED)).settings
+    assert settings.ssl_password == "hunter2"
+    assert "hunter2" not in repr(settings)
+    (problem,) = problems(environment(ssl_password="hunter2\n"))
+    assert "hunter2" not in problem
+
+
 @pytest.mark.parametrize("text", [":80", "0.0.0.0:80", "[::]:80", "localhost:0", "unix:/run/shop.sock", "unix:shop.sock", "fd://3"])
 def test_addresses(text: str) -> None:
     assert resolve(flags(bind=[text])).settings.bind == (text,)
 
 
-@pytest.mark.parametrize("text", ["80", "localhost", "a:99999", "::1:80", "unix:", "fd://x", "http://x:80", "a b:80", "a:-1"])
+@pytest.mark.parametrize("text", ["80", "localhost", "a:99999", "::1:80", "unix:", "fd://x", "ftp://x:80", "a b:80", "a:-1"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     assert len(problems(flags(bind=[text]))) == 1
 

@@ -14,6 +14,7 @@ from tamago.cluster.bind_errors import (
     BindError,
     PortInUseError,
     PortNotPermittedError,
+    SocketPathError,
     StickyUnavailableError,
     UnknownHostError,
 )
@@ -200,6 +201,50 @@ def test_a_relative_path_is_removed_also_after_a_change_of_directory(listen: Ope
     monkeypatch.chdir("/")
     listener.close()
     assert not (tmp_path / "shop.sock").exists()
+
+
+def test_a_unix_socket_can_be_given_to_somebody_else(listen: Open, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    path = tmp_path / "shop.sock"
+    listen(f"unix:{path}", options=ListenOptions(socket_owner=(65534, 12345)))
+    status = path.lstat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65534, 12345, 0o660)
+
+
+def test_a_socket_that_cannot_be_given_away_is_not_left_behind(listen: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    path = tmp_path / "shop.sock"
+    with pytest.raises(SocketPathError, match="owner cannot be changed") as caught:
+        listen(f"unix:{path}", options=ListenOptions(socket_owner=(1, -1)))
+    assert "socket_user" in caught.value.hint
+    assert not path.exists()
+
+
+# ── TLS: what is spoken where ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_address_says_by_its_scheme_what_is_spoken_there(listen: Open, tmp_path: Path, inherited: int) -> None:
+    options = ListenOptions(certified=True)
+    binds = (
+        "https://127.0.0.1:0",
+        "http://127.0.0.2:0",
+        "[::1]:0",
+        f"unix:{tmp_path}/a",
+        f"https://unix:{tmp_path}/b",
+        f"fd://{inherited}",
+    )
+    listeners = listen(*binds, options=options)
+    assert [listener.tls for listener in listeners] == [True, False, True, False, True, True]
+    a, b, c, d, e, f = listeners
+    assert a.address == f"https://127.0.0.1:{a.port}"
+    assert b.address == f"http://127.0.0.2:{b.port}"
+    assert c.address == f"https://[::1]:{c.port}"
+    assert (d.address, e.address) == (f"unix:{tmp_path}/a", f"https://unix:{tmp_path}/b")
+    assert f.address == f"https://127.0.0.1:{f.port}"
 
 
 # ── inherited sockets ───────────────────────────────────────────────────────────────────────────────────────────────

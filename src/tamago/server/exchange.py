@@ -7,8 +7,9 @@ the connection's.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from tamago.server import refusal as refusals
@@ -46,6 +47,7 @@ class Exchange:
 
     # Class attributes are the defaults of instances: most requests never set most of these, and not setting them is what is cheap.
     task: asyncio.Task[None] | None = None
+    launch: Callable[[contextvars.Context], bool] | None = None  # may have the request answered without a task; False: it needs one
     refusal: Refusal | None = None
     plain = True  # nothing special about the request that the framing of the answer would depend on
     sent = False  # bytes of the answer are on their way

@@ -226,6 +226,18 @@ def test_a_disconnect_in_the_middle_of_an_upload_is_seen(run: Run) -> None:
     run(main())
 
 
+def test_a_body_of_text_is_an_error_and_not_an_answer_that_never_comes(run: Run) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        await answer(send, "text", fields=[(b"content-length", b"4")])  # type: ignore[arg-type]
+
+    async def main() -> None:
+        async with serving(app) as served:
+            assert (await served.get()).status == 500
+
+    run(main())
+
+
 def test_sending_to_a_client_that_left_is_no_error(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         entered, ended = asyncio.Event(), asyncio.Event()

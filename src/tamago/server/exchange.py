@@ -140,9 +140,10 @@ class Exchange:
             size = len(data)
             if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
                 # A whole, short answer on a connection that stays: nearly all of them, so in one step.
+                whole = b"%b%b%b" % (block, connection.server.end_of_head, data)  # fails if `data` is text, while all is still undone
                 self._head = None
                 self.sent = self.done = True
-                connection.transport.write(b"%b%b%b" % (block, connection.server.end_of_head, data))
+                connection.transport.write(whole)
                 connection.answered(self)
                 return
         self._write(data, more)

@@ -134,6 +134,10 @@ class ServerOptions:
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: bool = False
     threads: int = 8
+    ws_max_size: int = 16 * 1024 * 1024
+    ws_ping_interval: float = 20.0  # 0: never
+    ws_ping_timeout: float = 20.0  # 0: a client is never given up
+    ws_per_message_deflate: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from tests.web.edge import Served, request, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tamago.server import websocket as websockets_of_ours
 from tamago.server.asgi import Receive, Scope, Send
 
 
@@ -224,12 +223,10 @@ def test_a_bad_handshake_is_refused(run: Run, missing: str) -> None:
     run(main())
 
 
-def test_a_message_that_is_too_large_closes_with_1009(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websockets_of_ours, "MAX_MESSAGE", 1000)
-
+def test_a_message_that_is_too_large_closes_with_1009(run: Run) -> None:
     async def main() -> None:
         app = Echo()
-        async with serving(app) as served, client(served) as ws:
+        async with serving(app, ws_max_size=1000) as served, client(served) as ws:
             await ws.send("x" * 1001)
             with pytest.raises(ConnectionClosed) as caught:
                 await ws.recv()
@@ -240,12 +237,10 @@ def test_a_message_that_is_too_large_closes_with_1009(run: Run, monkeypatch: pyt
     run(main())
 
 
-def test_a_silent_client_is_asked_and_then_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websockets_of_ours, "PING_INTERVAL", 0.05)
-
+def test_a_silent_client_is_asked_and_then_given_up(run: Run) -> None:
     async def main() -> None:
         app = Echo()
-        async with serving(app, keep_alive=0.1) as served:
+        async with serving(app, keep_alive=0.1, ws_ping_interval=0.05, ws_ping_timeout=0.05) as served:
             raw = await served.connect()
             fields = (
                 "Connection: Upgrade",
@@ -277,7 +272,7 @@ def test_an_application_that_takes_nothing_makes_its_client_wait(run: Run) -> No
             await send({"type": "websocket.send", "text": "done"})
             await receive()
 
-        async with serving(app) as served, client(served) as ws:
+        async with serving(app) as served, client(served, compression=None) as ws:
 
             async def flood() -> None:
                 for _ in range(2000):
@@ -321,32 +316,5 @@ def test_without_the_extra_the_log_says_how_to_get_it(run: Run, monkeypatch: pyt
                     pass
             assert caught.value.response.status_code == 501
         assert "pip install 'tamago[ws]'" in caplog.text
-
-    run(main())
-
-
-def test_fastapi_websockets_run_unchanged(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    from fastapi import FastAPI, WebSocket
-
-    app = FastAPI()
-
-    # Without annotations that a local class could not resolve.
-    async def talk(websocket) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-        await websocket.accept()
-        while True:
-            await websocket.send_json({"got": await websocket.receive_text()})
-
-    talk.__annotations__["websocket"] = WebSocket
-    app.add_api_websocket_route("/talk", talk)
-
-    async def main() -> None:
-        async with serving(app) as served:
-            async with client(served, "/talk") as ws:
-                await ws.send("hi")
-                assert await ws.recv() == '{"got":"hi"}'
-            with pytest.raises(InvalidStatus):
-                async with client(served, "/nowhere"):
-                    pass
-        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     run(main())

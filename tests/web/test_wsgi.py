@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import itertools
+import sys
 import threading
+import wsgiref.validate
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +88,58 @@ def test_the_environ_says_what_the_request_said(run: Run) -> None:
     run(main())
 
 
+class Input:
+    """Reads its input in every way there is; answers with what it read, and says where the body was kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        self.kept.append("file" if getattr(body, "_rolled", False) else "memory")
+        pieces = [body.readline(), body.readline(3), body.read(5), *itertools.islice(body, 2), *body.readlines(1), *body.readlines()]
+        assert (body.read(), body.read(1), body.readline(), list(body)) == (b"", b"", b"", [])
+        start_response("200 OK", [("Content-Length", str(sum(map(len, pieces))))])
+        return iter(pieces)
+
+
+@pytest.mark.parametrize(("lines", "kept"), [(9, "memory"), (20_000, "memory"), (100_000, "file")])
+def test_the_input_is_a_file_that_ends_with_the_body_and_a_large_one_is_not_in_memory(run: Run, lines: int, kept: str) -> None:
+    async def main() -> None:
+        app = Input()
+        async with serving(app) as served:
+            client = await served.connect()
+            data = b"a line\n" * lines
+            sending = asyncio.create_task(client.send(request("PUT", "/", body=data)))
+            assert (await client.reply()).body == data
+            await sending
+            assert app.kept == [kept]
+
+    run(main())
+
+
+def test_the_validator_of_the_standard_library_finds_nothing(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        pieces = [body.readline(), body.read(2), *body]
+        start_response("200 OK", PLAIN)
+        return pieces
+
+    async def main() -> None:
+        async with serving(wsgiref.validate.validator(app), root_path="/mounted") as served:
+            client = await served.connect()
+            for body in (b"", b"one\ntwo\nthree"):
+                await client.send(request("POST", "/a/b?c=d", "Content-Type: text/plain", "Cookie: a", "Cookie: b", body=body))
+                assert (await client.reply()).body == body
+            await client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na\nbc\r\n0\r\n\r\n")
+            assert (await client.reply()).body == b"a\nbc"
+            await client.send(request("OPTIONS", "*"))
+            assert (await client.reply()).status == 200
+
+    run(main())
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("size", [0, 10, 2_000_000])
 def test_an_upload_of_any_size_arrives_whole(run: Run, size: int) -> None:
     def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
@@ -98,6 +155,47 @@ def test_an_upload_of_any_size_arrives_whole(run: Run, size: int) -> None:
             sending = asyncio.create_task(client.send(chunked, *([b"%x\r\n%b\r\n" % (len(data), data)] if data else []), b"0\r\n\r\n"))
             assert (await client.reply()).body == data
             await sending
+
+    run(main())
+
+
+@pytest.mark.parametrize("announced", [None, 700_000])
+def test_a_wrapped_file_is_sent_from_where_it_stands_and_closed(run: Run, tmp_path: Path, announced: int | None) -> None:
+    content = bytes(range(256)) * 4096
+    (tmp_path / "file").write_bytes(content)
+    files: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        file = (tmp_path / "file").open("rb")
+        files.append(file)
+        file.seek(1000)
+        start_response("200 OK", [] if announced is None else [("Content-Length", str(announced))])
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file, 4096)
+        return wrapped
+
+    async def main() -> None:
+        async with serving(app) as served:
+            reply = await served.get()
+            assert reply.body == content[1000:][:announced]
+            assert reply["content-length"] == ("" if announced is None else "700000")
+        assert files[0].closed
+
+    run(main())
+
+
+def test_a_wrapped_file_that_is_shorter_than_announced_is_no_whole_answer(run: Run) -> None:
+    def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "10")])
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(b"short"))
+        return wrapped
+
+    async def main() -> None:
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.send(request("GET", "/"))
+            await client.reader.readuntil(b"\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                await client.reader.readexactly(10)
 
     run(main())
 
@@ -167,8 +265,6 @@ def test_the_write_callable_works(run: Run) -> None:
 
 def test_a_head_may_be_replaced_until_it_is_sent(run: Run) -> None:
     def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        import sys
-
         start_response("200 OK", PLAIN)
         try:
             _ = environ["no such key"]
@@ -212,13 +308,84 @@ def too_long(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
     return [b"xyz"]
 
 
-@pytest.mark.parametrize("app", [twice, never, raising, stopping, splitting, too_long])
+def text(environ: dict[str, Any], start_response: Start) -> Iterable[Any]:
+    start_response("200 OK", [("Content-Length", "4")])
+    return ["text"]
+
+
+def unwilling(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+    start_response("200 OK", PLAIN)
+    raise SystemExit("a worker does not end like this")
+
+
+@pytest.mark.parametrize("app", [twice, never, raising, stopping, splitting, too_long, text, unwilling])
 def test_a_broken_application_is_a_500(run: Run, app: Any) -> None:
     async def main() -> None:
         async with serving(app) as served:
             client = await served.connect()
             assert (await client.get()).status == 500
             assert (await client.get()).status == 500
+
+    run(main())
+
+
+class BreaksOff:
+    """An answer that fails after its first piece, and would like to begin anew. Says what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.closed = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        self._start_response = start_response
+        start_response("200 OK", PLAIN)
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"first"
+        try:
+            _ = 1 // 0
+        except ZeroDivisionError:
+            try:
+                self._start_response("500 Sorry", PLAIN, sys.exc_info())
+            except ZeroDivisionError:
+                self.seen.append("raised again")
+                raise
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_an_error_in_mid_stream_cuts_the_answer_and_is_raised_again_for_who_would_replace_its_head(run: Run) -> None:
+    async def main() -> None:
+        app = BreaksOff()
+        async with serving(app) as served:
+            client = await served.connect()
+            await client.send(request("GET", "/"))
+            await client.reader.readuntil(b"\r\n\r\n")
+            assert await client.reset()
+        await asyncio.get_running_loop().run_in_executor(None, app.closed.wait)
+        assert app.seen == ["raised again"]
+
+    run(main())
+
+
+def test_the_answer_does_not_wait_for_close(run: Run) -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+
+        class Answer(list[bytes]):
+            def close(self) -> None:
+                go_on.wait()
+
+        def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+            start_response("200 OK", PLAIN)
+            return Answer([b"hello"])
+
+        async with serving(app) as served:
+            assert (await served.get()).body == b"hello"
+            assert served.meter.in_flight == 1
+            go_on.set()
 
     run(main())
 
@@ -330,46 +497,67 @@ def test_requests_in_one_thread_have_contexts_of_their_own(run: Run) -> None:
     run(main())
 
 
-UPLOAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"y" * 300_000 + b"\r\n--x--\r\n"
+UPLOAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"y" * 700_000 + b"\r\n--x--\r\n"
 
 
-async def use(served: Served) -> None:
+async def use(served: Served, static: bytes) -> None:
     client = await served.connect()
     assert (await client.get("/")).body == b"hello"
     await client.send(request("POST", "/upload", "Content-Type: multipart/form-data; boundary=x", body=UPLOAD))
-    assert (await client.reply()).body == b"300000"
+    assert (await client.reply()).body == b"700000"
     assert (await client.get("/stream")).body == b"0,1,2,"
     assert (await client.get("/nowhere")).status == 404
     assert (await client.get("/fails")).status == 500
     await client.send(request("HEAD", "/"))
     assert (await client.reply(bodiless=True))["content-length"] == "5"
+    counted = await client.get("/count")
+    cookie = counted["set-cookie"].partition(";")[0]
+    assert [counted.body, (await client.get("/count", f"Cookie: {cookie}")).body] == [b"1", b"2"]
+    reply = await client.get("/static/page.css")
+    # The file is kept out of the assertion: pytest would be hours over a difference.
+    size, same = str(len(static)), reply.body == static
+    assert (reply.status, reply["content-type"].partition(";")[0], reply["content-length"], same) == (200, "text/css", size, True)
 
 
-def test_flask_runs_unchanged(run: Run) -> None:
+STATIC = b"p { margin: 0 }\n" * 60_000
+
+
+def test_flask_runs_unchanged(run: Run, tmp_path: Path) -> None:
     import flask
 
-    app = flask.Flask("shop")
+    app = flask.Flask("shop", static_folder=str(tmp_path), static_url_path="/static")
+    app.secret_key = "x"
+
+    def count() -> str:
+        flask.session["count"] = flask.session.get("count", 0) + 1
+        return str(flask.session["count"])
+
     app.add_url_rule("/", "index", lambda: "hello")
+    app.add_url_rule("/count", "count", count)
     app.add_url_rule("/stream", "stream", lambda: flask.Response(f"{n}," for n in range(3)))
     app.add_url_rule("/fails", "fails", lambda: str(1 // 0))
     app.add_url_rule("/upload", "upload", lambda: str(len(flask.request.files["file"].read())), methods=["POST"])
+    (tmp_path / "page.css").write_bytes(STATIC)
 
     async def main() -> None:
         async with serving(app) as served:
-            await use(served)
+            await use(served, STATIC)
+            reply = await served.get("/static/page.css", "Range: bytes=100-199")
+            assert (reply.status, reply.body) == (206, STATIC[100:200])
 
     run(main())
 
 
-def test_django_runs_unchanged(run: Run) -> None:
-    import sys
+def test_django_runs_unchanged(run: Run, tmp_path: Path) -> None:
     import types
 
     import django  # type: ignore[import-untyped]
     from django.conf import settings  # type: ignore[import-untyped]
     from django.core.handlers.wsgi import WSGIHandler  # type: ignore[import-untyped]
     from django.http import HttpRequest, HttpResponse, StreamingHttpResponse  # type: ignore[import-untyped]
+    from django.test import override_settings  # type: ignore[import-untyped]
     from django.urls import path  # type: ignore[import-untyped]
+    from django.views.static import serve  # type: ignore[import-untyped]
 
     def upload(request: HttpRequest) -> HttpResponse:
         return HttpResponse(str(len(request.FILES["file"].read())))
@@ -377,22 +565,33 @@ def test_django_runs_unchanged(run: Run) -> None:
     def fails(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError
 
+    def count(request: HttpRequest) -> HttpResponse:
+        request.session["count"] = request.session.get("count", 0) + 1
+        return HttpResponse(str(request.session["count"]))
+
+    (tmp_path / "page.css").write_bytes(STATIC)
     urls: Any = types.ModuleType("django_urls_under_test")
     urls.urlpatterns = [
         path("", lambda _: HttpResponse("hello")),
+        path("count", count),
         path("stream", lambda _: StreamingHttpResponse(f"{n}," for n in range(3))),
         path("fails", fails),
         path("upload", upload),
+        path("static/<path:path>", serve, {"document_root": str(tmp_path)}),
     ]
-    sys.modules[urls.__name__] = urls
     if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF=urls.__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", MIDDLEWARE=["django.middleware.common.CommonMiddleware"]
-        )
+        settings.configure(SECRET_KEY="x")
         django.setup()
+    changed = override_settings(
+        ROOT_URLCONF=urls,
+        ALLOWED_HOSTS=["*"],
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware", "django.contrib.sessions.middleware.SessionMiddleware"],
+    )
 
     async def main() -> None:
         async with serving(WSGIHandler()) as served:
-            await use(served)
+            await use(served, STATIC)
 
-    run(main())
+    with changed:
+        run(main())

@@ -234,6 +234,10 @@ class Settings:
     cancel_on_disconnect: bool = _knob(_O.cancel_on_disconnect, doc="cancel an ASGI application's task when its client leaves, beside telling it (http.disconnect)")
     trusted_proxies: tuple[str, ...] = _knob(_O.trusted_proxies, check=_proxy, doc="addresses or networks (unix: Unix sockets, *: everybody) whose X-Forwarded-* and Forwarded headers count")
     threads: int = _knob(_O.threads, low=1, high=1000, doc="threads of one worker, for WSGI applications and sync handlers")
+    ws_max_size: int = _knob(_O.ws_max_size, low=1, high=_HIGH, unit="bytes", doc="size of a websocket message, after inflation; a larger one closes with 1009")
+    ws_ping_interval: float = _knob(_O.ws_ping_interval, low=0, high=_DAY, unit="seconds", doc="how often a websocket client is asked whether it is there; 0 never")
+    ws_ping_timeout: float = _knob(_O.ws_ping_timeout, low=0, high=_DAY, unit="seconds", doc="how long it may send nothing after that; then it is given up; 0 for ever")
+    ws_per_message_deflate: bool = _knob(_O.ws_per_message_deflate, doc="compress websocket messages of 1 KiB and more for clients that offer it")
 
     log_level: str = _knob("info", group="Logs and files", choices=("debug", "info", "warning", "error"), doc="least severe log lines to write")
     access_log: bool = _knob(_O.access_log, doc="write a line for each answer")

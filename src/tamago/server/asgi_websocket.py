@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tamago.server")
 
+# To the letter of this version: `reason` in a disconnect, and an OSError for who sends to a client that left.
+ASGI_WEBSOCKET = {"version": "3.0", "spec_version": "2.5"}
+
 _DENIED = b"403 Forbidden: the application does not accept this websocket\n"
 
 
@@ -62,6 +65,7 @@ class AsgiWebSocketExchange(TunnelExchange):
         return {
             **scope,
             "type": "websocket",
+            "asgi": ASGI_WEBSOCKET,
             "scheme": "wss" if scope["scheme"] == "https" else "ws",
             "subprotocols": [token.strip().decode("latin-1") for value in offered for token in value.split(b",")],
             "extensions": {**scope.get("extensions", {}), "websocket.http.response": {}},
@@ -73,7 +77,8 @@ class AsgiWebSocketExchange(TunnelExchange):
             self._connected = True
             return {"type": "websocket.connect"}
         while True:
-            message = self.tunnel.take()
+            # Before it is accepted there is nothing to take, and not yet where from.
+            message = self.tunnel.take() if self.status == 101 else None
             if isinstance(message, str):
                 return {"type": "websocket.receive", "text": message}
             if message is not None:
@@ -85,28 +90,31 @@ class AsgiWebSocketExchange(TunnelExchange):
     async def send(self, message: Message) -> None:
         """Take what the application says. Raises ClientDisconnectedError (an OSError) for a message nobody can get any more."""
         kind = message["type"]
-        if kind == "websocket.send":
-            await self._send(message)
-        elif kind == "websocket.accept":
-            if not self.gone:
-                self.tunnel.accept(message.get("subprotocol"), list(message.get("headers", ())))
+        if kind == "websocket.send" and self.status == 101 and not self.gone:
+            text = message.get("text")
+            self.tunnel.frames.send(message["bytes"] if text is None else text)
         elif kind == "websocket.close":
             self._close(message.get("code", 1000), message.get("reason") or "")
-        elif kind == "websocket.http.response.start" and self.status != 101:
+        elif kind == "websocket.send" and self.gone:
+            raise ClientDisconnectedError("the websocket is closed")
+        elif self.status == 101:
+            raise ResponseError(f"a websocket application cannot send {kind!r} once the websocket is accepted")
+        else:
+            self._answer(kind, message)
+        if self.connection.write_paused:
+            await self.drain()
+
+    def _answer(self, kind: str, message: Message) -> None:
+        """Accept, or deny with an answer of the application's own (the extension `websocket.http.response`)."""
+        if kind == "websocket.accept":
+            if not self.gone:
+                self.tunnel.accept(message.get("subprotocol"), list(message.get("headers", ())))
+        elif kind == "websocket.http.response.start":
             self.start(message["status"], message.get("headers", ()))
-        elif kind == "websocket.http.response.body" and self.status != 101:
+        elif kind == "websocket.http.response.body":
             self.write(message.get("body", b""), more=message.get("more_body", False))
         else:
-            raise ResponseError(f"a websocket application cannot send {kind!r} now")
-
-    async def _send(self, message: Message) -> None:
-        if self.status != 101:
-            raise ResponseError("the websocket is not accepted yet")
-        if self.gone:
-            raise ClientDisconnectedError("the websocket is closed")
-        text = message.get("text")
-        self.tunnel.send(message["bytes"] if text is None else text)
-        await self.drain()
+            raise ResponseError(f"a websocket application cannot send {kind!r} before the websocket is accepted")
 
     def _close(self, code: int, reason: str) -> None:
         if self.status == 101:
@@ -116,11 +124,13 @@ class AsgiWebSocketExchange(TunnelExchange):
 
     def fail(self, error: BaseException | None) -> None:
         """Say what went wrong, and close with 1011."""
-        if self.status != 101:
-            super().fail(error)
-            return
         # Frameworks raise an error of their own for a client that left; that is no failure.
-        if error is not None and not (self.gone and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnectedError"}):
+        left = self.gone and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnectedError"}
+        if self.status != 101:
+            if not left:
+                super().fail(error)
+            return
+        if error is not None and not left:
             logger.error("websocket %s: the application failed", self.target.decode("latin-1"), exc_info=error)
         self.tunnel.close(1011)
 

@@ -7,8 +7,9 @@ the connection's.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tamago.server import refusal as refusals
@@ -51,6 +52,7 @@ class Exchange:
 
     # Class attributes are the defaults of instances: most requests never set most of these, and not setting them is what is cheap.
     task: asyncio.Task[None] | None = None
+    launch: Callable[[contextvars.Context], bool] | None = None  # may have the request answered without a task; False: it needs one
     refusal: Refusal | None = None
     plain = True  # nothing special about the request that the framing of the answer would depend on
     sent = False  # bytes of the answer are on their way
@@ -157,10 +159,10 @@ class Exchange:
             size = len(data)
             if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
                 # A whole, short answer on a connection that stays: nearly all of them, so in one step.
-                data = b"%b%b%b" % (block, connection.server.end_of_head, data)  # first, as it fails for a body of text
+                whole = b"%b%b%b" % (block, connection.server.end_of_head, data)  # fails if `data` is text, while all is still undone
                 self._head = None
                 self.sent = self.done = True
-                connection.transport.write(data)
+                connection.transport.write(whole)
                 connection.answered(self)
                 return
         self._write(data, more)

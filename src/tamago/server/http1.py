@@ -318,6 +318,11 @@ class Connection(RequestReader, asyncio.Protocol):
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def reading_paused(self) -> bool:
+        """The client is made to wait: what it sends is not seen."""
+        return self._reading_paused
+
+    @property
     def is_idle(self) -> bool:
         """No request is in it, not even half of one."""
         return self.current is None and self.parsing is None and not self.queue and not self._silent and not self._target

@@ -87,9 +87,12 @@ class HttpServer:
             return refusals.OVERLOADED
         self.running.add(exchange)
         self._meter.request_started()
-        # Made directly and with a name: `create_task` would format one for each request. The context is given because the caller may be
-        # the task of the request before this one.
-        exchange.task = asyncio.Task(exchange.run(), loop=self.loop, name="request", context=self._context.copy())
+        # A context of its own, because the caller may be the task of the request before this one.
+        context = self._context.copy()
+        launch = exchange.launch
+        if launch is None or not launch(context):
+            # Made directly and with a name: `create_task` would format one for each request.
+            exchange.task = asyncio.Task(exchange.run(), loop=self.loop, name="request", context=context)
         return None
 
     def finished(self, exchange: Exchange) -> None:

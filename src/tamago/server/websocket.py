@@ -1,44 +1,44 @@
-"""One websocket: the handshake and the frames (by the sans-I/O half of the `websockets` library) on a connection that HTTP began.
+"""One websocket: the handshake, the state of the conversation and its end, on a connection that HTTP began.
 
-Owns the state of the conversation and turns frames into messages. Who talks with it is the exchange's affair (`asgi_websocket`).
+The bytes are `websocket_frames`' affair. Who talks with the websocket is the exchange's (`asgi_websocket`).
 """
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
-from websockets.frames import Frame, Opcode
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tamago.server.response_head import response_head
+from tamago.server import refusal as refusals
+from tamago.server.response_head import encode, response_head
+from tamago.server.websocket_frames import Closing, Frames, logger
 
 if TYPE_CHECKING:
     from tamago.server.exchange import Exchange
 
-MAX_MESSAGE = 16 * 1024 * 1024
-
-# The library tells of each connection that opens and closes; that is for whoever debugs it.
-_frames_logger = logging.getLogger("tamago.websocket")
-_frames_logger.setLevel(logging.WARNING)
-
-# Messages the application has not taken; past it the client is made to wait.
-_QUEUE = 16
-
 # Bytes a client may send before it is answered; it should send none.
 _EARLY_LIMIT = 64 * 1024
 
-# Seconds of silence after which the client is asked whether it still lives, and after which it no longer does.
-PING_INTERVAL = 20.0
+# Nothing is carried over from one message to the next (RFC 7692, 7.1.1), so an idle connection holds no memory for compression; while
+# a message is compressed or inflated it takes about 50 KiB, whatever the client would like.
+_DEFLATE = (
+    ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True,
+        client_no_context_takeover=True,
+        server_max_window_bits=12,
+        client_max_window_bits=12,
+        compress_settings={"memLevel": 5},
+    ),
+)
+
+_PING = b"tamago"
 
 RESTARTING = 1012  # the client may come back
 ABNORMAL = 1006
-NO_STATUS = 1005
 
 
 class Phase(Enum):
@@ -51,82 +51,98 @@ class Phase(Enum):
 
 
 class WebSocket:
-    """The conversation. Messages wait in `inbox`; `code` and `reason` say how it ended."""
+    """The conversation. `code` and `reason` say how it ended."""
+
+    __slots__ = (
+        "_asked",
+        "_choked",
+        "_connection",
+        "_early",
+        "_exchange",
+        "_give_up",
+        "_next_ping",
+        "_response",
+        "code",
+        "frames",
+        "phase",
+        "reason",
+    )
+
+    frames: Frames
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._connection = exchange.connection
-        self._protocol = ServerProtocol(max_size=MAX_MESSAGE, logger=_frames_logger)
-        self._pieces: list[bytes] = []
-        self._is_text = False
         self._asked = False  # a ping is out, and nothing came since
+        self._give_up = 0.0  # when it is, without anything from the client
+        self._next_ping = 0.0
+        self._choked = False  # reading waits until the client has read what it asked for
         self._early = b""  # came before the application decided
         self._response: Response | None = None
         self.phase = Phase.HANDSHAKE
-        self.inbox: deque[str | bytes] = deque()
         self.code = ABNORMAL
         self.reason = ""
 
     def handshake(self) -> Response | None:
         """Judge the request; None when it is a good one, else the answer to give."""
-        exchange, protocol = self._exchange, self._protocol
-        # The library reads the request itself, so it gets it again as bytes.
-        lines = [b"%b: %b" % field for field in exchange.fields]
-        protocol.receive_data(b"\r\n".join([b"GET %b HTTP/1.1" % exchange.target, *lines, b"", b""]))
-        requests = [event for event in protocol.events_received() if isinstance(event, Request)]
-        if exchange.method != "GET" or exchange.version != "1.1" or not requests:
+        exchange, options = self._exchange, self._connection.server.options
+        if exchange.method != "GET" or exchange.version != "1.1":
             return Response(400, "Bad Request", Headers(), b"400 Bad Request: this is no websocket handshake\n")
-        response = protocol.accept(requests[0])
+        headers = Headers([(name.decode(), value.decode("latin-1")) for name, value in exchange.fields])
+        server = ServerProtocol(extensions=_DEFLATE if options.ws_per_message_deflate else (), logger=logger)
+        response = server.accept(Request(exchange.target.decode("latin-1"), headers))
         if response.status_code != 101:
             return response
+        deflate = next((extension for extension in server.extensions if isinstance(extension, PerMessageDeflate)), None)
+        self.frames = Frames(self._connection.transport.write, options.ws_max_size, deflate)
         self._response = response
         return None
 
     def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None:
-        """Switch to websocket."""
+        """Switch to websocket. Raises ValueError for what may not be in the answer."""
         response = self._response
         if response is None or self.phase is not Phase.HANDSHAKE:
             raise RuntimeError("the websocket was already accepted or closed")
-        offered = [(b"sec-websocket-protocol", subprotocol.encode("latin-1"))] if subprotocol else []
-        fields = [(b"server", b"tamago"), *offered, *fields]
-        response_head(200, fields)  # checks them as those of any other answer
-        for name, value in fields:
-            response.headers[name.decode("latin-1")] = value.decode("latin-1")
+        if any(name.lower() == b"sec-websocket-protocol" for name, _ in fields):
+            raise ValueError("sec-websocket-protocol is no header to set: websocket.accept has a key for it, subprotocol")
+        answer = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.raw_items() if name != "Date"]
+        if subprotocol:
+            answer.append((b"Sec-WebSocket-Protocol", subprotocol.encode("latin-1")))
+        # The fields are checked as those of any other answer; the status is that of none.
+        head = encode(response_head(200, [*answer, *fields]), self._connection.server.date, b"")
+        self._response = None
         self.phase = Phase.OPEN
         self._exchange.sent = True
         self._exchange.status = 101
-        self._protocol.send_response(response)
-        self._flush()
+        self._connection.transport.write(b"HTTP/1.1 101 Switching Protocols\r\n" + head.partition(b"\r\n")[2])
+        self._next_ping = self._connection.server.now
         self._watch()
         early, self._early = self._early, b""
         if early:
             self.data_received(early)
 
-    def send(self, message: str | bytes) -> None:
-        """Send a message; nothing once it closes."""
-        if self.phase is not Phase.OPEN:
-            return
-        if isinstance(message, str):
-            self._protocol.send_text(message.encode())
-        else:
-            self._protocol.send_binary(message)
-        self._flush()
-
     def close(self, code: int, reason: str = "") -> None:
-        """Begin to close from this side."""
+        """Begin to close from this side. Raises the library's ProtocolError for a code or reason that cannot be sent."""
         if self.phase is not Phase.OPEN:
             return
-        self._protocol.send_close(code, reason)
-        self._flush()
+        self.frames.library().send_close(code, reason)
+        self.frames.flush()
         self._end(code, reason)
+        self.frames.unwanted = True
         self._connection.begin_close()
+        self._read(b"")
 
     def take(self) -> str | bytes | None:
         """Return the next message, or None."""
-        if not self.inbox:
-            return None
-        message = self.inbox.popleft()
-        if len(self.inbox) < _QUEUE:
+        frames = self.frames
+        if not frames.inbox:
+            if not frames.has_held_back:
+                return None
+            self._read(b"")
+            if not frames.inbox:
+                return None
+        message = frames.take()
+        if not (frames.is_full or frames.has_held_back or self._choked):
             self._connection.body_was_read()
         return message
 
@@ -140,71 +156,72 @@ class WebSocket:
                 self._connection.cut()
             return
         self._asked = False
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._frame(event)
-        self._flush()
-        if self._protocol.parser_exc is not None and self.phase is Phase.OPEN:
-            # The protocol has answered already (too large, no UTF-8, unmasked ...).
-            said = self._protocol.close_sent
-            self._end(ABNORMAL if said is None else said.code, "" if said is None else said.reason)
-            self._connection.begin_close(half=True)
-        elif self.phase is Phase.CLOSING and self._protocol.close_rcvd is not None:
-            self.phase = Phase.GONE
-            self._connection.end_close()
+        self._read(data)
+        frames = self.frames
+        if frames.inbox and self.phase is Phase.OPEN:
+            if frames.is_full:
+                self._connection.pause_reading()
+            self._exchange.wake()
+        if self._connection.write_paused and not self._choked:
+            self._choke()
 
     def go_away(self) -> None:
         """The server stops: tell the client to come back."""
-        self.close(RESTARTING)
+        if self.phase is Phase.HANDSHAKE:
+            self._exchange.refuse(refusals.RESTARTING)
+        else:
+            self.close(RESTARTING)
 
     def lost(self) -> None:
-        """The connection is gone."""
-        if self.phase is not Phase.GONE:
-            self._end(self.code, self.reason)
+        """The connection is gone. What the client sent before can still be taken, with the reason it gave for leaving."""
+        if self.phase in (Phase.HANDSHAKE, Phase.OPEN) and not (self.phase is Phase.OPEN and self.frames.has_held_back):
             self.phase = Phase.GONE
+        self._exchange.leave()
 
     def overdue(self) -> None:
-        """The client was silent for a whole interval: ask it, or give it up."""
-        if self.phase is not Phase.OPEN or self._asked:
+        """It is time to ask the client whether it is still there, or to give it up."""
+        now = self._connection.server.now
+        if self._asked and self._connection.reading_paused:
+            self._asked = False  # an answer would not be seen
+        if self.phase is not Phase.OPEN or (self._asked and now >= self._give_up):
             self._connection.cut()
-            return
-        self._asked = True
-        self._protocol.send_ping(b"tamago")
-        self._flush()
+        elif self._asked:
+            self._connection.deadline = self._give_up
+        elif now < self._next_ping:
+            self._connection.deadline = self._next_ping  # it has answered
+        else:
+            self._ping()
+
+    def _ping(self) -> None:
+        self.frames.library().send_ping(_PING)
+        self.frames.flush()
         self._watch()
+        timeout = self._connection.server.options.ws_ping_timeout
+        if timeout:
+            self._asked = True
+            self._give_up = self._connection.server.now + timeout
+            self._connection.deadline = min(self._next_ping, self._give_up)
 
     def _watch(self) -> None:
-        self._connection.deadline = self._connection.server.now + PING_INTERVAL
+        interval = self._connection.server.options.ws_ping_interval
+        if interval:
+            self._next_ping = self._connection.deadline = self._connection.server.now + interval
 
-    # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            said = self._protocol.close_rcvd
-            self._end(NO_STATUS if said is None else said.code, "" if said is None else said.reason)
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            if frame.opcode is not Opcode.CONT:
-                self._pieces = []
-                self._is_text = frame.opcode is Opcode.TEXT
-            self._pieces.append(bytes(frame.data))
-            if frame.fin:
-                self._message(b"".join(self._pieces))
-                self._pieces = []
+    def _read(self, data: bytes) -> None:
+        closing = self.frames.feed(data) if self.phase in (Phase.OPEN, Phase.CLOSING) else None
+        if closing is not None:
+            self._closed(closing)
 
-    def _message(self, data: bytes) -> None:
-        if self.phase is not Phase.OPEN:
-            return
-        try:
-            self.inbox.append(data.decode() if self._is_text else data)
-        except UnicodeDecodeError:
-            # What came behind it may have closed the conversation already.
-            if self._protocol.state is State.OPEN:
-                self.close(1007, "not UTF-8")
-            return
-        if len(self.inbox) >= _QUEUE:
-            self._connection.pause_reading()
-        self._exchange.wake()
+    def _closed(self, closing: Closing) -> None:
+        """The client closed, or has answered that we do, or broke the rules."""
+        self._end(closing.code, closing.reason)
+        self.phase = Phase.GONE
+        if closing.failed:
+            self._connection.begin_close(half=True)
+        else:
+            self._connection.end_close()
 
     def _end(self, code: int, reason: str) -> None:
         if self.phase is Phase.OPEN:
@@ -212,7 +229,14 @@ class WebSocket:
             self.code, self.reason = code, reason
         self._exchange.leave()
 
-    def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:  # an empty one means end of file, which is the connection's to send
-                self._connection.transport.write(data)
+    def _choke(self) -> None:
+        """Read no more until the client has: each of its pings is owed an answer."""
+        self._choked = True
+        self._connection.pause_reading()
+        task = self._connection.server.loop.create_task(self._connection.writable())
+        task.add_done_callback(lambda _: self._breathe())
+
+    def _breathe(self) -> None:
+        self._choked = False
+        if not self.frames.is_full:
+            self._connection.body_was_read()

@@ -6,21 +6,24 @@ A thread is taken only once the whole request is there, so that slow clients cos
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import tempfile
 import threading
 from collections.abc import Awaitable, Sequence
+from io import BytesIO
 from typing import IO
 
 from tamago.server.edge import Edge
 from tamago.server.exchange import ClientDisconnectedError, Exchange
 from tamago.server.forwarded import TrustedProxies
+from tamago.server.response_head import ResponseHead
 from tamago.server.thread_pool import ThreadPool
 from tamago.server.wsgi_call import WsgiApp, WsgiCall
-from tamago.server.wsgi_environ import Environ, make_environ
+from tamago.server.wsgi_environ import Environ, add_connection, add_request, environ_template
 from tamago.types import WorkerContext
 
-# Bodies up to here stay in memory.
+# Bodies up to here stay in memory; what is larger waits in a file (of TMPDIR, without a name).
 _SPOOL = 512 * 1024
 
 # Bytes a thread may hand to the loop before it has to wait for the client to take them.
@@ -33,15 +36,15 @@ class WsgiHost:
     def __init__(self, app: WsgiApp, pool: ThreadPool, *, root_path: str = "", trusted_proxies: TrustedProxies | None = None) -> None:
         self.app = app
         self.pool = pool
-        self._root_path = root_path.rstrip("/")
+        self._template = environ_template(root_path.rstrip("/"))
         self._trusted_proxies = trusted_proxies or None
 
     def exchange_type(self) -> type[WsgiExchange]:
         """Return the class of this application's exchanges."""
         return type("WsgiExchange", (WsgiExchange,), {"host": self})
 
-    def environ(self, exchange: Exchange, body: IO[bytes], length: int) -> Environ:
-        """Return the environ of a request."""
+    def environ(self, exchange: Exchange) -> Environ:
+        """Return the environ of a request; its input is missing yet."""
         connection, fields = exchange.connection, exchange.fields
         client, scheme = connection.client, connection.scheme
         proxies = self._trusted_proxies
@@ -49,84 +52,128 @@ class WsgiHost:
             host = proxies.client(fields)
             client = (host, 0) if host else client
             scheme = proxies.scheme(fields) or scheme
-        return make_environ(
-            method=exchange.method,
-            target=exchange.target,
-            version=exchange.version,
-            fields=fields,
-            root_path=self._root_path,
-            scheme=scheme,
-            client=client,
-            server=connection.peer,
-            body=body,
-            length=length,
-        )
+        environ = self._template.copy()
+        add_request(environ, exchange.method, exchange.target, exchange.version, fields)
+        add_connection(environ, scheme, client, connection.peer)
+        return environ
 
 
 class WsgiExchange(Exchange):
     """One request answered by a WSGI application."""
 
     host: WsgiHost
+    _input: IO[bytes] | None = None  # the whole body; None: there is none
+    _length = 0
+    _stream: _Stream | None = None
+
+    def launch(self, context: contextvars.Context) -> bool:
+        """Go to a thread at once if there is no body to wait for; that spares the task."""
+        if self.body is not None:
+            return False
+        self.host.pool.submit(self._call, context, self._over)
+        return True
 
     def handle(self) -> Awaitable[object]:
-        """Read the body, then call the application in a thread."""
-        return self._handle()
+        """Await the body, then go to a thread."""
+        return self._receive()
 
-    async def _handle(self) -> None:
-        host = self.host
-        with tempfile.SpooledTemporaryFile(_SPOOL) as body:
-            while piece := await self.read():
-                body.write(piece)
-            length = body.tell()
-            body.seek(0)
-            call = WsgiCall(host.app, host.environ(self, body, length), _Relay(self))
-            await host.pool.run(call.run)
-
-
-class _Relay:
-    """Carries an answer from the thread to the loop. Implements `wsgi_call.Sink`."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._loop = exchange.connection.server.loop
-        self._room = threading.Condition()
-        self._ahead = 0  # bytes given to the loop and not yet to the client
-        self._head: tuple[int, list[tuple[bytes, bytes]]] | None = None
-
-    def head(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
-        """Keep the head for the first piece: one trip instead of two."""
-        self._head = (status, fields)
-
-    def data(self, data: bytes, *, more: bool) -> None:
-        """Hand a piece to the loop; wait while too much of it is on its way."""
-        if self._exchange.gone:
-            raise ClientDisconnectedError("the client left before it had its answer")
-        head, self._head = self._head, None
-        with self._room:
-            self._ahead += len(data)
-        self._loop.call_soon_threadsafe(self._pass_on, head, data, more)
-        if more:
-            with self._room:
-                self._room.wait_for(lambda: self._ahead < _AHEAD)
-
-    def _pass_on(self, head: tuple[int, list[tuple[bytes, bytes]]] | None, data: bytes, more: bool) -> None:
-        exchange = self._exchange
+    async def run(self) -> None:
+        """Have the body awaited in the request's own task, which ends where the thread begins."""
         try:
-            if head is not None:
-                exchange.start(*head)
-            exchange.write(data, more=more)
-        except Exception as error:  # noqa: BLE001 - a bad header or length: the application's fault, found on this side
-            exchange.fail(error)
-        if exchange.connection.write_paused and more and not exchange.gone:
-            task = self._loop.create_task(exchange.drain())
-            task.add_done_callback(lambda _: self._passed(len(data)))
+            await self._receive()
+        except BaseException as error:  # noqa: BLE001 - as in the base class
+            self._over(error)
         else:
-            self._passed(len(data))
+            self.host.pool.submit(self._call, contextvars.copy_context(), self._over)
 
-    def _passed(self, size: int) -> None:
+    async def _receive(self) -> None:
+        body, first = self.body, await self.read()
+        if body is None or body.complete:
+            self._input, self._length = BytesIO(first), len(first)
+            return
+        spool = self._input = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed in `_over`
+        spool.write(first)
+        while piece := await self.read():
+            spool.write(piece)
+        self._length = spool.tell()
+        spool.seek(0)
+
+    def _over(self, error: BaseException | None) -> None:
+        """The thread, or the wait for the body, has ended."""
+        if error is not None:
+            self.fail(error)
+        elif not self.done and not self.gone:
+            self.fail(None)
+        self.connection.server.finished(self)
+
+    # ── in a thread ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _call(self) -> None:
+        environ = self.host.environ(self)
+        body = self._input
+        if body is None:
+            environ["wsgi.input"] = BytesIO()
+            WsgiCall(self.host.app, environ, self).run()
+            return
+        environ["wsgi.input"] = body
+        # Also that of a chunked body: frameworks take its absence for an empty body.
+        environ["CONTENT_LENGTH"] = str(self._length)
+        with body:
+            WsgiCall(self.host.app, environ, self).run()
+
+    def take(self, head: ResponseHead | None, data: bytes, more: bool) -> None:
+        """Hand a piece to the loop; wait while too much of it is on its way. Implements `wsgi_call.Sink`."""
+        if self.gone:
+            raise ClientDisconnectedError("the client left before it had its answer")
+        if not more and self._stream is None:
+            self.host.pool.tell_loop(self._pass_on, head, data, more)
+            return
+        if self._stream is None:
+            self._stream = _Stream()
+        self._stream.give(len(data))
+        self.host.pool.tell_loop(self._pass_on, head, data, more)
+        if more:
+            self._stream.wait()
+
+    # ── in the loop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pass_on(self, head: ResponseHead | None, data: bytes, more: bool) -> None:
+        try:
+            if head is not None and not self.gone:
+                self._head, self.status = head, head[0]
+            self.write(data, more=more)
+        except Exception as error:  # noqa: BLE001 - such as a wrong length: the application's fault, found on this side
+            self.fail(error)
+        stream = self._stream
+        if stream is None:
+            return
+        if more and not self.gone and self.connection.write_paused:
+            task = self.connection.server.loop.create_task(self.drain())
+            task.add_done_callback(lambda _: stream.taken(len(data)))
+        else:
+            stream.taken(len(data))
+
+
+class _Stream:
+    """Counts how much of a streamed answer is on its way from the thread to the client."""
+
+    def __init__(self) -> None:
+        self._room = threading.Condition()
+        self._ahead = 0
+
+    def give(self, size: int) -> None:
+        with self._room:
+            self._ahead += size
+
+    def taken(self, size: int) -> None:
         with self._room:
             self._ahead -= size
             self._room.notify_all()
+
+    def wait(self) -> None:
+        """Return when there is room for more."""
+        with self._room:
+            self._room.wait_for(lambda: self._ahead < _AHEAD)
 
 
 class WsgiWorker:

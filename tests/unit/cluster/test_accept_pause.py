@@ -12,10 +12,10 @@ import pytest
 from tamago.cluster import linux
 from tamago.cluster.accept_pause import AcceptPause
 from tamago.cluster.balance import BUSY_PAUSE, GRACE, PAUSE, Run
+from tamago.cluster.birth import Cargo
 from tamago.cluster.child import Child
 from tamago.cluster.scoreboard import STALE, Row, Scoreboard
 from tamago.ipc.control_messages import Boot
-from tamago.types import Target
 
 
 @pytest.fixture
@@ -209,5 +209,5 @@ def test_a_sticky_worker_leaves_nothing_to_others_who_could_not_take_it(
         sticky=sticky,
     )
     with socket.socket() as sock:
-        child = Child(boot, sock, board, [], cast("Target", None))
+        child = Child(boot, sock, board, [], cast("Cargo", None))
         assert [child._accept_pause() for _ in pauses] == pauses

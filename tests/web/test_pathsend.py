@@ -227,7 +227,8 @@ async def slow_reader(served: Served) -> Client:
     client = await served.connect()
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await client.send(request("GET", "/"))
-    await until(lambda: any(connection._writers for connection in served.edge.server.connections))
+    own = client.writer.get_extra_info("sockname")
+    await until(lambda: any(connection.client == own and connection._writers for connection in served.edge.server.connections))
     return client
 
 
@@ -241,6 +242,24 @@ def test_a_file_waits_for_its_reader_and_others_do_not_wait(run: Run, file: Path
             slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert (await slow.reply()).body == content(12_000_000)
             assert (await slow.get("/after")).body == b"/after"
+
+    run(main())
+
+
+def test_a_file_is_sent_whole_to_who_closed_its_half_and_in_a_drain(run: Run, file: Path) -> None:
+    file.write_bytes(content(12_000_000))
+
+    async def main() -> None:
+        async with serving(file_app(file)) as served:
+            half, kept = await slow_reader(served), await slow_reader(served)
+            half.writer.write_eof()
+            await until(lambda: any(connection._eof for connection in served.edge.server.connections))
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            for client in (half, kept):
+                client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+                assert (await client.reply()).body == content(12_000_000)
+                assert await client.rest() == b""
+            await draining
 
     run(main())
 

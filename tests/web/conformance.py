@@ -65,6 +65,12 @@ class Site:
                 assert piece, got
                 got += piece
 
+    def exchange(self, data: bytes) -> bytes:
+        """Send a request; return all that comes until the server ends the connection."""
+        with socket.create_connection(self.address, _DEADLINE) as client, client.makefile("rb") as answers:
+            client.sendall(data)
+            return answers.read()
+
 
 @contextlib.contextmanager
 def served(server: str, make_app: Callable[[Watch], Any]) -> Iterator[Site]:

@@ -126,7 +126,7 @@ def test_byte_by_byte(run: Run) -> None:
     ],
     ids=["no header", "malformed", "without an end", "too long", "TLS"],
 )
-def test_without_a_good_header_the_connection_is_closed(run: Run, said: bytes) -> None:
+def test_without_a_good_header_the_connection_is_closed(run: Run, said: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with serving(hello, **TRUSTED) as served:
             client = await served.connect()
@@ -135,7 +135,9 @@ def test_without_a_good_header_the_connection_is_closed(run: Run, said: bytes) -
                 assert await client.rest() == b""
             assert (served.meter.requests, served.meter.connections) == (0, 0)
 
-    run(main())
+    with caplog.at_level(logging.WARNING, logger="tamago.server"):
+        run(main())
+    assert "closed a connection from 127.0.0.1: what came is no PROXY header: " in caplog.text
 
 
 @pytest.mark.parametrize("said", [b"", V1[:10], V2[:20]], ids=["nothing", "a piece of v1", "a piece of v2"])

@@ -149,6 +149,20 @@ def test_a_websocket(run: Run, tls: ssl.SSLContext) -> None:
     run(main())
 
 
+def test_the_name_the_client_asks_for_decides_which_certificate_it_gets(run: Run, tmp_path: Path) -> None:
+    for name in ("shop", "blog"):
+        leaf(f"{name}.example").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    tls = load_certificates(Tls(certificates=("shop.pem", "blog.pem")), str(tmp_path))
+
+    async def main() -> None:
+        async with serving(hello, tls=tls) as served:
+            for name in ("shop.example", "blog.example"):  # which the client checks
+                client = await served.connect(client_context(), name)
+                assert (await client.get()).body == b"hello"
+
+    run(main())
+
+
 # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -202,6 +216,7 @@ def test_a_client_that_has_closed_its_half_still_gets_its_answer(run: Run, tls: 
     run(main())
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_the_whole_answer_though_the_connection_closes(run: Run, tls: ssl.SSLContext) -> None:
     size = 8_000_000
 

@@ -86,13 +86,19 @@ class Edge:
         from tamago.server.proxied import Proxied  # noqa: PLC0415 - only for who needs it
 
         host = None if sock.family == socket.AF_UNIX else address[0]
+        peer = host or "a Unix socket"
+
+        def complain(why: str) -> None:
+            if self._loop.time() - self._refused_at >= _LOG_INTERVAL:
+                self._refused_at = self._loop.time()
+                logger.warning("closed a connection from %s: %s", peer, why)
+
         if proxies.trusts(host):
-            self._join(sock, lambda: Proxied(self.server, self._arrivals, lambda client: self._protocol(tls, sock, address, client)))
-            return
-        sock.close()
-        if self._loop.time() - self._refused_at >= _LOG_INTERVAL:
-            self._refused_at = self._loop.time()
-            logger.warning("closed a connection from %s: with proxy_protocol only trusted_proxies may connect", host or "a Unix socket")
+            follow = partial(self._protocol, tls, sock, address)
+            self._join(sock, lambda: Proxied(self.server, self._arrivals, follow, complain))
+        else:
+            sock.close()
+            complain("with proxy_protocol only trusted_proxies may connect")
 
     def _protocol(self, tls: ssl.SSLContext | None, sock: socket.socket, address: Any, client: tuple[str, int] | None) -> asyncio.Protocol:
         """Make the protocol of a connection; `client` is whom the PROXY header named."""

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from tamago.server.arrival import Arrival
 from tamago.server.http_server import HttpServer
 from tamago.server.proxy_protocol import ProxyHeaderError, read_header
 
-logger = logging.getLogger("tamago.server")
-
 Client = tuple[str, int]
 
 
 class Proxied(Arrival):
-    """Reads the header; `follow(client)` makes the protocol that goes on, with the client's address if the header has one."""
+    """Reads the header; `follow(client)` makes the protocol that goes on, with the client's address if the header has one.
 
-    def __init__(self, server: HttpServer, arrivals: set[Arrival], follow: Callable[[Client | None], asyncio.Protocol]) -> None:
+    `complain(why)` hears of those who send none: it is a proxy of ours, so somebody has set it up wrongly.
+    """
+
+    def __init__(
+        self,
+        server: HttpServer,
+        arrivals: set[Arrival],
+        follow: Callable[[Client | None], asyncio.Protocol],
+        complain: Callable[[str], None],
+    ) -> None:
         super().__init__(server, arrivals)
         self._follow = follow
+        self._complain = complain
         self._seen = b""
 
     def data_received(self, data: bytes) -> None:
@@ -30,7 +37,7 @@ class Proxied(Arrival):
         try:
             header = read_header(self._seen)
         except ProxyHeaderError as error:
-            logger.debug("closed a connection without a PROXY header: %s", error)
+            self._complain(f"what came is no PROXY header: {error}")
             self.raw.abort()
             return
         if header is None:

@@ -295,3 +295,20 @@ def test_processes_that_seed_the_global_generator_alike_make_different_ids(run: 
             return [(await served.get())["x-request-id"] for _ in range(3)]
 
     assert not set(run(main())) & set(run(main()))
+
+
+def test_the_bytes_of_a_file_count(run: Run, log: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 200_000)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": str(file)})
+
+    async def main() -> None:
+        async with serving(app, **logging_to(log)) as served:
+            assert (await served.get("/file")).body == file.read_bytes()
+        assert lines(log) == ["GET /file 200 200000 complete"]
+
+    run(main())

@@ -126,6 +126,25 @@ def test_pipelined_requests_in_one_record_are_answered_in_order(run: Run, tls: s
     run(main())
 
 
+def test_a_file_is_enciphered_as_everything_else(run: Run, tls: ssl.SSLContext, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(256)) * 4096)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        assert "http.response.pathsend" in scope["extensions"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": str(file)})
+
+    async def main() -> None:
+        async with serving(app, tls=tls) as served:
+            client = await served.connect(client_context())
+            assert (await client.get()).body == file.read_bytes()
+            assert (await client.get()).body == file.read_bytes(), "the connection stays"
+
+    run(main())
+
+
 def test_a_websocket(run: Run, tls: ssl.SSLContext) -> None:
     scopes = []
 

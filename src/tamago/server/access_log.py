@@ -107,10 +107,14 @@ class LoggedExchange(Exchange):
         if self.done:
             self._end(now)
 
-    async def run(self) -> None:
-        await super().run()
+    def file_sent(self, size: int) -> None:
+        self.body_sent += size
+        super().file_sent(size)
+
+    def over(self) -> None:
         if not self.ended:
             self._end(time.monotonic())
+        super().over()
 
     def _end(self, now: float) -> None:
         self.ended = now

@@ -62,13 +62,14 @@ class AsgiWebSocketExchange(TunnelExchange):
         scope = self.host.scope(self)
         del scope["method"]
         offered = [value for name, value in self.fields if name == b"sec-websocket-protocol"]
+        others = {name: value for name, value in scope["extensions"].items() if not name.startswith("http.")}
         return {
             **scope,
             "type": "websocket",
             "asgi": ASGI_WEBSOCKET,
             "scheme": "wss" if scope["scheme"] == "https" else "ws",
             "subprotocols": [token.strip().decode("latin-1") for value in offered for token in value.split(b",")],
-            "extensions": {**scope.get("extensions", {}), "websocket.http.response": {}},
+            "extensions": {**others, "websocket.http.response": {}},
         }
 
     async def receive(self) -> Message:

@@ -54,6 +54,7 @@ class Exchange:
     task: asyncio.Task[None] | None = None
     launch: Callable[[contextvars.Context], bool] | None = None  # may have the request answered without a task; False: it needs one
     refusal: Refusal | None = None
+    make_head = staticmethod(response_head)  # for who adds to the fields of every answer
     plain = True  # nothing special about the request that the framing of the answer would depend on
     sent = False  # bytes of the answer are on their way
     done = False  # the answer is complete, or can never be
@@ -147,7 +148,7 @@ class Exchange:
         if self.status:
             self.out_of_order("the answer was started twice")
             return
-        self._head = response_head(status, fields)
+        self._head = self.make_head(status, fields)
         self.status = status
 
     def write(self, data: bytes, *, more: bool = False) -> None:
@@ -213,8 +214,12 @@ class Exchange:
                 self.write(file.read(min(length, _JOIN_LIMIT)))
             else:
                 self.write(b"", more=True)
-                self._left -= await file.send(self, length)
+                self.file_sent(await file.send(self, length))
                 self.write(b"")
+
+    def file_sent(self, size: int) -> None:
+        """So many bytes of a file have left without coming through `write`."""
+        self._left -= size
 
     def hint(self, links: Iterable[bytes]) -> None:
         """Send these Link values ahead in a 103 (RFC 8297). Nothing is sent to HTTP/1.0 or after the answer has begun."""
@@ -323,7 +328,11 @@ class Exchange:
             if not self.done and not self.gone:
                 self.fail(None)
         finally:
-            self.connection.server.finished(self)
+            self.over()
+
+    def over(self) -> None:
+        """Nothing works on it any more. Called once."""
+        self.connection.server.finished(self)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer in the handler's place, or cut the connection if it already began to."""

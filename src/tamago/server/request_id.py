@@ -5,14 +5,15 @@ A proxy we trust may have given it already. Anybody else's word does not count: 
 
 from __future__ import annotations
 
+import contextvars
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tamago.server.exchange import Exchange
 from tamago.server.forwarded import TrustedProxies
-from tamago.server.response_head import Fields
+from tamago.server.response_head import Fields, ResponseHead, response_head
 from tamago.types import ServerOptions
 
 # As long as any id in use (a UUID has 36, a traceparent 55 characters), and nothing that would have to be escaped anywhere.
@@ -52,14 +53,15 @@ class _IdentifiedExchange(Exchange):
         super().__init__(*request, **named)
         self.request_id = self.ids.choose(self)
 
-    def handle(self) -> Awaitable[object]:
+    def launch(self, context: contextvars.Context) -> bool:
         # Not sooner: what is counted against the limits is what the client sent.
         self.fields = [field for field in self.fields if field[0] != _NAME]
         self.fields.append((_NAME, self.request_id.encode()))
-        return super().handle()
+        launch = super().launch
+        return launch is not None and launch(context)
 
-    def start(self, status: int, fields: Fields) -> None:
+    def make_head(self, status: int, fields: Fields) -> ResponseHead:
         fields = list(fields)
         if not any(name.lower() == _NAME for name, _ in fields):
             fields.append((_NAME, self.request_id.encode()))
-        super().start(status, fields)
+        return response_head(status, fields)

@@ -244,6 +244,8 @@ class TlsTransport(asyncio.Transport, Arrival):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "ssl_object":
             return self.ssl_object
+        if name == "sslcontext":  # by which others know that bytes must not go around us
+            return self._context
         return self.raw.get_extra_info(name, default)
 
 

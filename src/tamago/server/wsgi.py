@@ -104,7 +104,7 @@ class WsgiExchange(Exchange):
             self.fail(error)
         elif not self.done and not self.gone:
             self.fail(None)
-        self.connection.server.finished(self)
+        self.over()
 
     # ── in a thread ──────────────────────────────────────────────────────────────────────────────────────────────────
 

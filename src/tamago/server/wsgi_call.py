@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from tamago.server.file_wrapper import FileWrapper
-from tamago.server.response_head import ResponseHead, response_head
+from tamago.server.response_head import Fields, ResponseHead
 from tamago.server.wsgi_environ import Environ
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -19,6 +19,9 @@ WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 class Sink(Protocol):
     """Where the answer goes. Called from the thread."""
+
+    def make_head(self, status: int, fields: Fields, /) -> ResponseHead:
+        """Check and encode the head. Raises ValueError or TypeError for what may not be sent."""
 
     def take(self, head: ResponseHead | None, data: bytes, more: bool) -> None:
         """Take a piece, the first one with the head; may block until there is room. Raises when nobody reads any more."""
@@ -71,7 +74,7 @@ class WsgiCall:
         elif self._head is not None:
             raise AssertionError("start_response was called twice without exc_info")
         # Checked here and not when it is sent: the traceback then leads to who made the header.
-        head = response_head(int(status[:3]), [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
+        head = self._sink.make_head(int(status[:3]), [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
         self._head, self._left = head, head[2]
         return self._write
 

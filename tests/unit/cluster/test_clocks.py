@@ -10,10 +10,13 @@ import pytest
 import tamago
 
 _SOURCE = Path(tamago.__file__).parent
-# Who may look at the wall clock, and for what: all of it is written down for people and never compared.
+# Who may look at the wall clock, and for what: all of it is written down for people.
 _ALLOWED = {
     "cluster/master.py": {"_open", "note_signal", "_step", "_entered"},  # the trace, state.json
     "cluster/shell.py": {"_note"},  # the trace
+    "cluster/certificates.py": {"_check_dates"},  # a warning: certificates are valid by the calendar
+    "server/access_line.py": {"__call__"},  # when a request came
+    "server/access_log.py": {"__init__", "_flush_later"},  # the same
     "server/http_server.py": {"_tell_time"},  # the field Date
 }
 _WALL = {"time", "time_ns", "localtime", "gmtime", "ctime"}

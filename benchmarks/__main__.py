@@ -7,15 +7,24 @@ import os
 import signal
 import sys
 
-from benchmarks import idle, installing, memory, messenger, reloading, report, startup, throughput
+from benchmarks import connections, idle, installing, memory, messenger, reloading, report, startup, throughput
 
-BENCHMARKS = {"start": startup, "memory": memory, "reload": reloading, "messenger": messenger, "idle": idle, "http": throughput}
+BENCHMARKS = {
+    "start": startup,
+    "memory": memory,
+    "reload": reloading,
+    "messenger": messenger,
+    "idle": idle,
+    "connections": connections,
+    "http": throughput,
+}
 QUICK = {
     "start": ["--repeat", "1"],
     "memory": ["--requests", "1000"],
     "reload": ["--repeat", "1"],
     "messenger": ["--repeat", "3"],
     "idle": [],
+    "connections": ["--connections", "2000", "--seconds", "5"],
     "http": ["--repeat", "1"],
 }
 BUSY = 0.5  # load average above which somebody else's work is part of the figures

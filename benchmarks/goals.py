@@ -105,10 +105,16 @@ def _idle(result: Result) -> Iterator[Goal]:
     yield Goal(text="master, nest, agent and 8 workers: % of one core", measured=_row(result, server=TAMAGO)["percent"], limit=0.3)
 
 
+def _connections(result: Result) -> Iterator[Goal]:
+    ours, uvicorns = _row(result, server=TAMAGO), _row(result, server="uvicorn")
+    yield Goal(text="memory of an idle connection: share of uvicorn's", measured=ours["kib"] / uvicorns["kib"], limit=1.0)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
     "reload": _reload,
     "messenger": _messenger,
     "idle": _idle,
+    "connections": _connections,
 }

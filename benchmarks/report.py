@@ -19,7 +19,7 @@ tamago beside its peers, measured in one run on one machine, over loopback. Do i
 
 ```console
 $ python -m benchmarks setup       # gunicorn, uvicorn, granian, Egg, Redis and wrk, next to the benchmarks; nothing is installed elsewhere
-$ python -m benchmarks all         # start, memory, reload, messenger, idle, http; one of them by its name
+$ python -m benchmarks all         # start, memory, reload, messenger, idle, connections, http; one of them by its name
 $ python -m benchmarks report      # writes this page
 ```
 
@@ -60,6 +60,13 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         ),
     ),
     "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),
+    "connections": (
+        "Connections",
+        (
+            "Private memory of one worker for each connection that is open and idle, after one answered request on each, and the CPU time "
+            "the worker uses while nothing happens on any of them."
+        ),
+    ),
     "http": (
         "HTTP",
         ("CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same cores."),

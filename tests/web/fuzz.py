@@ -35,6 +35,7 @@ TOKENS: Final = (
 
 _MAX_SIZE = 12_000  # below the size of a slice, past which limits are judged slice by slice
 _POOL = 4_000
+_SHRINKING = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,8 @@ def problem_of(trial: Trial, bench: Bench) -> Exception | None:
 
 
 def shrink(trial: Trial, fails: Callable[[Trial], bool]) -> Trial:
-    """Return a smaller trial that fails as well: first without cuts, then without pieces of its bytes."""
+    """Return a smaller trial that fails as well: first without cuts, then without pieces of its bytes; the best after a minute."""
+    deadline = time.monotonic() + _SHRINKING
     for cuts in ((), tuple(range(len(trial.data)))):
         if fails(simpler := replace(trial, cuts=cuts)):
             trial = simpler
@@ -154,7 +156,7 @@ def shrink(trial: Trial, fails: Callable[[Trial], bool]) -> Trial:
     size = len(trial.data) // 2
     while size:
         at = 0
-        while at < len(trial.data):
+        while at < len(trial.data) and time.monotonic() < deadline:
             shorter = replace(trial, data=trial.data[:at] + trial.data[at + size :])
             if fails(shorter):
                 trial = shorter
@@ -178,6 +180,7 @@ def fuzz(seconds: float, seed: int) -> int:
             try:
                 signature = trial.run(bench)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+                print(f"fuzz: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 _report(_smallest(trial, error, bench), error, seed)
                 return 1
             # Bytes that came to something new are worth changing further.

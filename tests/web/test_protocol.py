@@ -91,6 +91,11 @@ def test_an_error_behind_unread_answers_waits_for_its_turn(bench: Bench) -> None
         assert [answer.status for answer in talk.answers] == [200, 200, 200, 400]
 
 
+def test_without_keep_alive_the_clock_is_not_looked_at_all_the_time(bench: Bench) -> None:
+    outcome = bench.run([b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], hang_up=False, keep_alive=0.0)
+    assert [answer.status for answer in outcome.answers] == [200]
+
+
 # ── a client that is slow ────────────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 84000\r\n\r\n"

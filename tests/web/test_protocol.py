@@ -92,8 +92,16 @@ def test_an_error_behind_unread_answers_waits_for_its_turn(bench: Bench) -> None
 
 
 def test_without_keep_alive_the_clock_is_not_looked_at_all_the_time(bench: Bench) -> None:
-    outcome = bench.run([b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], hang_up=False, keep_alive=0.0)
-    assert [answer.status for answer in outcome.answers] == [200]
+    with bench.talk(keep_alive=0.0) as talk:
+        talk.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert [answer.status for answer in talk.answers] == [200]
+        before = bench.loop.clock
+        looks = 0
+        while not talk.cut:
+            bench.loop.clock += 0.001
+            bench.loop.settle()
+            looks += talk.connection.server.now == bench.loop.clock
+        assert looks < (bench.loop.clock - before) / 0.002
 
 
 # ── a client that is slow ────────────────────────────────────────────────────────────────────────────────────────────

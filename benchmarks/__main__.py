@@ -9,6 +9,7 @@ import sys
 
 from benchmarks import (
     accepting,
+    connections,
     draining,
     idle,
     installing,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "reload": reloading,
     "messenger": messenger,
     "idle": idle,
+    "connections": connections,
     "http": throughput,
     "websocket": websocket_echo,
     "access-log": recording,
@@ -41,6 +43,7 @@ QUICK = {
     "reload": ["--repeat", "1"],
     "messenger": ["--repeat", "3"],
     "idle": [],
+    "connections": ["--connections", "2000", "--seconds", "5"],
     "http": ["--repeat", "1"],
     "websocket": ["--repeat", "1"],
     "access-log": ["--repeat", "1"],

@@ -140,6 +140,11 @@ def _drain(result: Result) -> Iterator[Goal]:
     yield Goal(text="requests answered", measured=result.settings["answered"], limit=100_000, at_least=True)
 
 
+def _connections(result: Result) -> Iterator[Goal]:
+    ours, uvicorns = _row(result, server=TAMAGO), _row(result, server="uvicorn")
+    yield Goal(text="memory of an idle connection: share of uvicorn's", measured=ours["kib"] / uvicorns["kib"], limit=1.0)
+
+
 GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "start": _start,
     "memory": _memory,
@@ -150,4 +155,5 @@ GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "websocket": _websocket,
     "accept": _accept,
     "drain": _drain,
+    "connections": _connections,
 }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,25 +79,34 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(server: Server, *, app: str, workers: int, agent: str | None = None, grace: float = GRACE) -> AsyncIterator[Running]:
+async def running(
+    server: Server,
+    *,
+    app: str,
+    workers: int,
+    agent: str | None = None,
+    grace: float = GRACE,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Running]:
     """Start `server` on a free port; end it and everything it started on the way out, by force after `grace` seconds."""
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as directory:
         here = Path(directory)
         port = free_port()
         command = server.command(Job(app=app, workers=workers, port=port, agent=agent))
-        environment = {
+        variables = {
             "PATH": f"{VENV / 'bin'}:/usr/bin:/bin",
             "HOME": directory,
             "TAMAGO_HOME": directory,
             "BENCH_MARKS": str(here / "marks"),
             "BENCH_SEEN": str(here / "seen"),
+            **(environment or {}),
         }
         with (here / "log").open("wb") as log:
             started = time.monotonic()
             process = subprocess.Popen(  # noqa: ASYNC220  its pid must be known when it starts, and the harness has nothing else to do
                 [VENV / "bin" / command[0], *command[1:]],
-                cwd=APPS, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                cwd=APPS, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
             yield Running(process=process, port=port, started=started, marks_file=here / "marks", log_file=here / "log")

@@ -91,6 +91,19 @@ def test_an_error_behind_unread_answers_waits_for_its_turn(bench: Bench) -> None
         assert [answer.status for answer in talk.answers] == [200, 200, 200, 400]
 
 
+def test_without_keep_alive_the_clock_is_not_looked_at_all_the_time(bench: Bench) -> None:
+    with bench.talk(keep_alive=0.0) as talk:
+        talk.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert [answer.status for answer in talk.answers] == [200]
+        before = bench.loop.clock
+        looks = 0
+        while not talk.cut:
+            bench.loop.clock += 0.001
+            bench.loop.settle()
+            looks += talk.connection.server.now == bench.loop.clock
+        assert looks < (bench.loop.clock - before) / 0.002
+
+
 # ── a client that is slow ────────────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 84000\r\n\r\n"

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import termios
+from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.pace import NOT_STALLED
 from tamago.server.refusal import Refusal
-from tamago.server.request_reader import DISCARD_LIMIT, SLICE, RequestReader
+from tamago.server.request_reader import DISCARD_LIMIT, NO_QUEUE, SLICE, RequestReader
 
 if TYPE_CHECKING:
     from tamago.server.http_server import HttpServer
@@ -169,6 +170,8 @@ class Connection(RequestReader, asyncio.Protocol):
         if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:
+            if self.queue is NO_QUEUE:
+                self.queue = deque()
             self.queue.append(exchange)
             if len(self.queue) >= self.server.options.limit_pipeline:
                 self.pause_reading()

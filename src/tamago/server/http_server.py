@@ -23,6 +23,9 @@ from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
 
+# Seconds. A keep-alive of 0 must not keep the loop busy.
+_SHORTEST_SWEEP = 0.005
+
 MakeExchange = Callable[..., Exchange]
 MakeTunnel = Callable[..., TunnelExchange]
 
@@ -59,7 +62,8 @@ class HttpServer:
         self._context = contextvars.copy_context()
         self._pending = 0  # accepted, and not yet connected to a protocol
         self._sweep_timer: asyncio.TimerHandle | None = None
-        self._sweep_interval = min(1.0, min(options.header_timeout, options.body_timeout, options.keep_alive) / 4)
+        shortest = min(options.header_timeout, options.body_timeout, options.keep_alive)
+        self._sweep_interval = min(1.0, max(shortest / 4, _SHORTEST_SWEEP))
         self._empty: asyncio.Future[None] | None = None
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,6 +35,9 @@ _CHATTER_LIMIT = 16 * 1024
 # Methods about which nothing is special.
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE")}
 
+# What a connection has for a queue until it needs one: most never do, and a deque takes 600 bytes. It can hold nothing.
+NO_QUEUE: deque[Exchange] = deque(maxlen=0)
+
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -66,7 +69,7 @@ class RequestReader:
         self.server = server
         self.current: Exchange | None = None  # being answered
         self.parsing: Exchange | None = None  # its body still arrives
-        self.queue: deque[Exchange] = deque()  # pipelined, not begun
+        self.queue = NO_QUEUE  # pipelined, not begun
         self.tunnel: Tunnel | None = None  # what the bytes are for after an upgrade
         self.closing = False  # the last answer is written
         self.write_paused = False  # the client reads too slowly

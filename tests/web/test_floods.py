@@ -23,7 +23,8 @@ from tamago.types import ServerOptions
 def only_so_many_descriptors(more: int) -> Iterator[None]:
     """Let this process open `more` than it has open now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = {int(name) for name in os.listdir("/proc/self/fd")}
+    # The one that reads the list is in it, and is not there any more.
+    taken = {int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
     # The limit is on numbers, so fill the gaps below the highest.
     fillers = [os.open(os.devnull, os.O_RDONLY) for number in range(max(taken)) if number not in taken]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 1 + more, hard))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.web.apps import hello, no_lifespan
 from tests.web.conftest import Run
-from tests.web.edge import Served, request, serving
+from tests.web.edge import Served, request, serving, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -128,6 +128,111 @@ def test_an_application_may_decline(run: Run, answer: str) -> None:
                 async with client(served):
                     pass
             assert caught.value.response.status_code == (403 if answer == "close" else 401)
+
+    run(main())
+
+
+def test_a_denial_may_be_streamed_and_is_followed_by_the_disconnect(run: Run) -> None:
+    async def main() -> None:
+        heard: list[Any] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            assert scope["extensions"] == {"websocket.http.response": {}}
+            assert scope["asgi"]["spec_version"] == "2.5"
+            await receive()
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"content-type", b"text/plain")]})
+            for piece in (b"no ", b"token"):
+                await send({"type": "websocket.http.response.body", "body": piece, "more_body": True})
+            await send({"type": "websocket.http.response.body"})
+            heard.append(await receive())
+
+        async with serving(app) as served:
+            with pytest.raises(InvalidStatus) as caught:
+                async with client(served):
+                    pass
+            assert (caught.value.response.status_code, bytes(caught.value.response.body or b"")) == (401, b"no token")
+            await until(lambda: not served.meter.in_flight)
+            assert heard == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+
+    run(main())
+
+
+@pytest.mark.parametrize("field", [(b"x-a", b"b\r\nx-c: d"), (b"x a", b"b"), (b"sec-websocket-protocol", b"chat")])
+def test_a_header_that_may_not_be_in_the_answer_is_a_500(run: Run, caplog: pytest.LogCaptureFixture, field: tuple[bytes, bytes]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        await receive()
+        await send({"type": "websocket.accept", "headers": [field]})
+
+    async def main() -> None:
+        async with serving(app) as served:
+            with pytest.raises(InvalidStatus) as caught:
+                async with client(served):
+                    pass
+            assert caught.value.response.status_code == 500
+        assert "ValueError" in caplog.text
+
+    run(main())
+
+
+def test_a_drain_refuses_who_is_not_accepted_yet_and_the_application_hears_of_it(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        entered, heard = asyncio.Event(), asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            await receive()
+            entered.set()
+            assert (await receive())["type"] == "websocket.disconnect"
+            await send({"type": "websocket.accept"})
+            try:
+                await send({"type": "websocket.send", "text": "too late"})
+            except OSError:
+                heard.set()
+
+        async with serving(app) as served:
+            connecting = asyncio.create_task(client(served).__aenter__())
+            await entered.wait()
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            with pytest.raises(InvalidStatus) as caught:
+                await connecting
+            assert caught.value.response.status_code == 503
+            await heard.wait()
+            await draining
+        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+    run(main())
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4999, "é")])
+def test_the_code_and_reason_of_the_client_reach_the_application(run: Run, code: int, reason: str) -> None:
+    async def main() -> None:
+        app = Echo()
+        async with serving(app) as served:
+            async with client(served) as ws:
+                await ws.close(code, reason)
+            await app.ended.wait()
+            assert app.messages[-1] == {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    run(main())
+
+
+@pytest.mark.parametrize("code", [1005, 99])
+def test_a_code_that_cannot_be_sent_is_the_applications_error(run: Run, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": code})
+
+    async def main() -> None:
+        async with serving(app) as served, client(served) as ws:
+            with pytest.raises(ConnectionClosed) as caught:
+                await ws.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1011
+        assert "invalid status code" in caplog.text
 
     run(main())
 

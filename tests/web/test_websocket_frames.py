@@ -176,14 +176,14 @@ def test_many_that_inflate_wait_as_they_came(run: Run) -> None:
     run(main())
 
 
-def test_what_was_sent_before_the_connection_broke_can_still_be_taken(run: Run) -> None:
+def test_what_was_sent_before_the_connection_broke_can_still_be_taken(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         app = Listener()
         app.opened.clear()
         async with serving(app) as served:
             raw = await shake_hands(served)
             # In one packet, of which a part is held back.
-            await raw.send(*(frame(FIN | TEXT, b"x" * 1000) for _ in range(60)))
+            await raw.send(*(frame(FIN | TEXT, b"x" * 1000) + frame(FIN | PING) for _ in range(60)))
             await until(lambda: tunnel(served).frames.has_held_back)
             websocket = tunnel(served)
             raw.abort()
@@ -192,6 +192,7 @@ def test_what_was_sent_before_the_connection_broke_can_still_be_taken(run: Run) 
             await until(lambda: not served.meter.in_flight)
             assert app.heard[-1] == 1006
             assert len(app.heard) > 17
+        assert caplog.records == []
 
     run(main())
 

@@ -130,7 +130,7 @@ class WebSocket:
         self._end(code, reason)
         self.frames.unwanted = True
         self._connection.begin_close()
-        self._read(b"")
+        self._read_held_back()
 
     def take(self) -> str | bytes | None:
         """Return the next message, or None."""
@@ -138,7 +138,7 @@ class WebSocket:
         if not frames.inbox:
             if not frames.has_held_back:
                 return None
-            self._read(b"")
+            self._read_held_back()
             if not frames.inbox:
                 return None
         message = frames.take()
@@ -156,8 +156,11 @@ class WebSocket:
                 self._connection.cut()
             return
         self._asked = False
-        self._read(data)
         frames = self.frames
+        if self.phase is not Phase.GONE:
+            closing = frames.feed(data)
+            if closing is not None:
+                self._closed(closing)
         if frames.inbox and self.phase is Phase.OPEN:
             if frames.is_full:
                 self._connection.pause_reading()
@@ -174,8 +177,10 @@ class WebSocket:
 
     def lost(self) -> None:
         """The connection is gone. What the client sent before can still be taken, with the reason it gave for leaving."""
-        if self.phase in (Phase.HANDSHAKE, Phase.OPEN) and not (self.phase is Phase.OPEN and self.frames.has_held_back):
+        if self.phase is not Phase.OPEN or not self.frames.has_held_back:
             self.phase = Phase.GONE
+        else:
+            self.frames.write = _say_nothing
         self._exchange.leave()
 
     def overdue(self) -> None:
@@ -209,8 +214,8 @@ class WebSocket:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read(self, data: bytes) -> None:
-        closing = self.frames.feed(data) if self.phase in (Phase.OPEN, Phase.CLOSING) else None
+    def _read_held_back(self) -> None:
+        closing = self.frames.feed() if self.phase in (Phase.OPEN, Phase.CLOSING) else None
         if closing is not None:
             self._closed(closing)
 
@@ -240,3 +245,7 @@ class WebSocket:
         self._choked = False
         if not self.frames.is_full:
             self._connection.body_was_read()
+
+
+def _say_nothing(data: bytes) -> None:
+    """Nobody is there to hear it."""

@@ -9,11 +9,11 @@ connections that have needed it.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
@@ -105,6 +105,8 @@ class Frames:
 
         It holds back what comes after the inbox is full.
         """
+        if 6 <= (size := len(data)) < 132 and data[1] == size + 122 and self._takes_short(data):
+            return None
         if self._held:
             data, self._held = self._held + data, b""
         try:
@@ -204,18 +206,48 @@ class Frames:
             first ^= _COMPRESSED
         return first in (_TEXT, _BINARY) and second >= _MASKED and size <= self._max_size and self._pieces is None
 
+    def _takes_short(self, data: bytes) -> bool:
+        """Take a frame of less than 126 bytes if it is a whole message and nothing is before it: what `_read` does, in few steps."""
+        first = data[0]
+        if self._rest or self._owed or self._held or self._pieces is not None or self.unwanted or len(data) - 6 > self._max_size:
+            return False
+        payload = apply_mask(data[6:], data[2:6])
+        if first == _TEXT:
+            try:
+                message: str | bytes = payload.decode()
+            except UnicodeDecodeError:
+                return False
+        elif first == _BINARY:
+            message = payload
+        else:
+            return False
+        self._inbox_size += len(message)
+        self.inbox.append(message)
+        return True
+
     def _message(self, first: int, data: bytes | bytearray, body: int, stop: int) -> bool:
-        """Take the message in a frame; False if it can't be inflated."""
+        """Take the message in a frame; False if it has to be looked at closer."""
         masked = data[body:stop] if stop - body < _SLICE else memoryview(data)[body:stop]
         payload = apply_mask(masked, data[body - 4 : body])
         if first & _COMPRESSED and self._deflate is not None:
-            try:
-                payload = bytes(self._deflate.decode(Frame(Opcode.BINARY, payload, True, True), max_size=self._max_size).data)
-            except (PayloadTooBig, ProtocolError):
-                # The library will find the same, and answer: nothing is carried over from one message to the next.
+            inflated = self._inflate(payload)
+            if inflated is None:
                 return False
+            payload = inflated
         self._deliver(payload, text=bool(first & 1))
         return True
+
+    def _inflate(self, payload: bytes) -> bytes | None:
+        """Return what was compressed (RFC 7692, 7.2.2); None if it is broken or may be too large.
+
+        Then the library finds out which it is, and answers: nothing is carried over from one message to the next.
+        """
+        inflater = zlib.decompressobj(wbits=-15 if self._deflate is None else -self._deflate.remote_max_window_bits)
+        try:
+            data = inflater.decompress(payload + b"\0\0\xff\xff", self._max_size)
+        except zlib.error:
+            return None
+        return None if inflater.unconsumed_tail or len(data) == self._max_size else data
 
     def _deliver(self, payload: bytes, *, text: bool) -> None:
         if not self.unwanted:

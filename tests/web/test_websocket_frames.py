@@ -167,7 +167,7 @@ def test_many_that_inflate_wait_as_they_came(run: Run) -> None:
             raw = await shake_hands(served, DEFLATE)
             await raw.send(frame(FIN | RSV1 | BINARY, deflated(b"\0" * 1_000_000)) * 50, frame(FIN | CLOSE, (4000).to_bytes(2, "big")))
             await until(lambda: tunnel(served).frames.is_full)
-            assert sum(map(len, tunnel(served).frames.inbox)) < 20_000_000
+            assert len(tunnel(served).frames.inbox) == 1
             app.opened.set()
             assert (await read_close(raw))[0] == 4000
             await until(lambda: not served.meter.in_flight)
@@ -183,7 +183,7 @@ def test_what_was_sent_before_the_connection_broke_can_still_be_taken(run: Run, 
         async with serving(app) as served:
             raw = await shake_hands(served)
             # In one packet, of which a part is held back.
-            await raw.send(*(frame(FIN | TEXT, b"x" * 1000) + frame(FIN | PING) for _ in range(60)))
+            await raw.send(*(frame(FIN | TEXT, b"x" * 1000) + frame(FIN | PING) for _ in range(100)))
             await until(lambda: tunnel(served).frames.has_held_back)
             websocket = tunnel(served)
             raw.abort()
@@ -278,14 +278,14 @@ def test_a_client_is_not_given_up_while_the_application_takes_nothing(run: Run) 
             await receive()
             await send({"type": "websocket.accept"})
             await opened.wait()
-            for _ in range(20):
+            for _ in range(300):
                 await receive()
             await send({"type": "websocket.send", "text": "done"})
             await receive()
 
         async with serving(app, keep_alive=0.1, ws_ping_interval=0.05, ws_ping_timeout=0.05) as served:
             raw = await shake_hands(served)
-            await raw.send(*(frame(FIN | TEXT, b"x") for _ in range(20)))
+            await raw.send(*(frame(FIN | TEXT, b"x") for _ in range(300)))
             for _ in range(4):  # the second is sent when the time to answer the first is over, and so on
                 assert (await read_frame(raw))[0] == FIN | PING
             opened.set()

@@ -28,14 +28,14 @@ logger = logging.getLogger("tamago.websocket")
 logger.setLevel(logging.WARNING)
 
 # Messages and bytes that wait for the application; past either the client is made to wait.
-_QUEUE = 16
+_QUEUE = 256
 _QUEUE_BYTES = 64 * 1024
 
 # Shorter messages are sent as they are, although the client can inflate: compressing them costs more than it saves.
 COMPRESS_FROM = 1024
 
-# Input is read in slices of this size, since what it inflates to is a thousand times as much.
-_SLICE = 16 * 1024
+# A payload from here on is unmasked where it stands, without a copy.
+_LARGE = 16 * 1024
 
 _MASKED = 128
 _TEXT, _BINARY, _COMPRESSED = 0x81, 0x82, 0x40  # first bytes of a frame that is a whole message; the bit of a compressed one
@@ -118,18 +118,10 @@ class Frames:
             return Closing(CloseCode.INVALID_DATA, reason, failed=True)
 
     def _feed(self, data: bytes) -> Closing | None:
-        if not self._rest and len(data) <= _SLICE and not self.inbox:
-            return self._read(data)
-        at, end = 0, len(data)
-        while at < end:
-            if self.is_full:
-                self._held = data[at:]
-                return None
-            closing = self._read(data[at : at + _SLICE])
-            if closing is not None:
-                return closing
-            at += _SLICE
-        return None
+        if self.is_full:
+            self._held = data
+            return None
+        return self._read(data)
 
     def send(self, message: str | bytes) -> None:
         """Send a message in one frame."""
@@ -184,6 +176,10 @@ class Frames:
     def _read_frames(self, data: bytes | bytearray) -> Closing | None:
         at, end = 0, len(data)
         while at < end:
+            if self.is_full:
+                # As it came: what it inflates to may be a thousand times as much.
+                self._held = bytes(data[at:])
+                return None
             size, body = _head(data, at, end)
             stop = body + size
             first = data[at]
@@ -227,7 +223,7 @@ class Frames:
 
     def _message(self, first: int, data: bytes | bytearray, body: int, stop: int) -> bool:
         """Take the message in a frame; False if it has to be looked at closer."""
-        masked = data[body:stop] if stop - body < _SLICE else memoryview(data)[body:stop]
+        masked = data[body:stop] if stop - body < _LARGE else memoryview(data)[body:stop]
         payload = apply_mask(masked, data[body - 4 : body])
         if first & _COMPRESSED and self._deflate is not None:
             inflated = self._inflate(payload)

@@ -21,8 +21,7 @@ _MAX_HOSTS = 1024
 
 # Host is `uri-host [":" port]` (RFC 9110, 7.2): a name or IPv4 address, or an IPv6 address in brackets (RFC 3986, 3.2.2). It may be empty.
 _HOST = re.compile(rb"(?:[0-9A-Za-z._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?")
-_ABSOLUTE = re.compile(rb"(http|https)://([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
-_DEFAULT_PORT = {b"http": b":80", b"https": b":443"}
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
 
 # llhttp speaks RTSP and ICE too, and doesn't say which of them it was. These methods are only theirs.
 _OTHER_PROTOCOLS = frozenset(
@@ -86,7 +85,7 @@ def _line_problem(method: bytes, target: bytes, version: str, host: bytes | None
         return refusals.METHOD_UNKNOWN
     refusal = None if host in SOUND_HOSTS else _host_problem(version, host)
     if refusal is None and target[0] != 47:  # "/"
-        refusal = _target_problem(method, target, host)
+        refusal = _target_problem(method, target)
     return refusal
 
 
@@ -110,16 +109,13 @@ def _host_problem(version: str, host: bytes | None) -> Refusal | None:
     return None
 
 
-def _target_problem(method: bytes, target: bytes, host: bytes | None) -> Refusal | None:
-    """Judge the form of the target (RFC 9112, 3.2). Applications see only a path, so what else it says must not be news."""
+def _target_problem(method: bytes, target: bytes) -> Refusal | None:
+    """Judge the form of a target that is no path (RFC 9112, 3.2)."""
     if target == b"*":
         return None if method == b"OPTIONS" else refusals.bad_request("only OPTIONS can ask for *")
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not absolute[2] or not _HOST.fullmatch(absolute[2]):
+    if absolute is None or not absolute[1] or not _HOST.fullmatch(absolute[1]):
         return refusals.bad_request("the target is neither a path nor an http address")
-    port = _DEFAULT_PORT[absolute[1].lower()]
-    if host is not None and absolute[2].lower().removesuffix(port) != host.lower().removesuffix(port):
-        return refusals.bad_request("target and Host name different hosts")
     return None
 
 

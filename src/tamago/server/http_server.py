@@ -115,7 +115,8 @@ class HttpServer:
             return
         self.now = now = self.loop.time()
         self._tell_time()
-        for connection in list(self.connections):
+        # Ten thousand idle ones are passed over in a comprehension; nearly none is left for the loop.
+        for connection in [each for each in self.connections if each.write_paused or each.closing or now >= each.deadline]:
             if connection.write_paused or connection.closing:
                 self._check_stall(connection, now)
             if now >= connection.deadline:

@@ -21,13 +21,14 @@ _MAX_HOSTS = 1024
 
 # Host is `uri-host [":" port]` (RFC 9110, 7.2): a name or IPv4 address, or an IPv6 address in brackets (RFC 3986, 3.2.2). It may be empty.
 _HOST = re.compile(rb"(?:[0-9A-Za-z._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?")
-_ABSOLUTE = re.compile(rb"(http|https)://([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
-_DEFAULT_PORT = {b"http": b":80", b"https": b":443"}
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
 
 # llhttp speaks RTSP and ICE too, and doesn't say which of them it was. These methods are only theirs.
 _OTHER_PROTOCOLS = frozenset(
     b"ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY PRI RECORD REDIRECT SETUP SET_PARAMETER SOURCE TEARDOWN".split()
 )
+
+_VERSIONS = frozenset({"1.0", "1.1"})
 
 # Past it lengths turn negative in whoever counts them in 64 bits with a sign, such as a proxy in front of us.
 _MAX_LENGTH = (1 << 63) - 1
@@ -54,50 +55,52 @@ def judge(
     upgrades: bool,
 ) -> RequestHead | Refusal:
     """Return what the head means, or why it is refused. `host` is the first Host, `special` are the other fields in SPECIAL."""
-    refusal = (
-        _version_problem(version)
-        or _not_offered(method, special)
-        or _host_problem(version, host, special)
-        or _target_problem(method, target, host)
-        or _coding_problem(version, special)
-    )
+    refusal = _line_problem(method, target, version, host)
     if refusal is not None:
         return refusal
     length, expects_continue, upgrade = 0, False, b""
     for name, value in special:
         if name == b"content-length":
             length = int(value)  # llhttp lets only digits pass
-        elif name == b"transfer-encoding":
-            length = -1
-        elif name == b"expect":
-            expects_continue = version == "1.1"
-        elif name == b"upgrade" and upgrades:
-            upgrade = value.lower()
+        elif name == b"upgrade":
+            upgrade = value.lower() if upgrades else b""
+        elif name != b"connection":
+            refusal = _field_problem(name, value, version)
+            if refusal is not None:
+                return refusal
+            if name == b"transfer-encoding":
+                length = -1
+            else:
+                expects_continue = version == "1.1"
     head = RequestHead(version=version, length=length, expects_continue=expects_continue and length != 0, upgrade=upgrade)
     return _length_problem(length, limit_body) or head
 
 
-def _version_problem(version: str) -> Refusal | None:
-    return None if version in {"1.1", "1.0"} else refusals.VERSION_NOT_SUPPORTED
-
-
-def _not_offered(method: bytes, special: list[tuple[bytes, bytes]]) -> Refusal | None:
+def _line_problem(method: bytes, target: bytes, version: str, host: bytes | None) -> Refusal | None:
+    if version not in _VERSIONS:
+        return refusals.VERSION_NOT_SUPPORTED
     if method == b"CONNECT":
         return refusals.NO_TUNNELS
     if method in _OTHER_PROTOCOLS:
         return refusals.METHOD_UNKNOWN
-    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in special):
-        return refusals.EXPECTATION_FAILED
-    return None
+    refusal = None if host in SOUND_HOSTS else _host_problem(version, host)
+    if refusal is None and target[0] != 47:  # "/"
+        refusal = _target_problem(method, target)
+    return refusal
 
 
-def _host_problem(version: str, host: bytes | None, special: list[tuple[bytes, bytes]]) -> Refusal | None:
+def _field_problem(name: bytes, value: bytes, version: str) -> Refusal | None:
+    """Judge one of the fields that may forbid a request by themselves."""
+    if name == b"transfer-encoding":
+        return _coding_problem(version, value)
+    if name == b"host":  # the first is not among these
+        return refusals.bad_request("more than one Host")
+    return None if value.lower() == b"100-continue" else refusals.EXPECTATION_FAILED
+
+
+def _host_problem(version: str, host: bytes | None) -> Refusal | None:
     if host is None:
         return refusals.bad_request("no Host") if version == "1.1" else None
-    if any(name == b"host" for name, _ in special):
-        return refusals.bad_request("more than one Host")
-    if host in SOUND_HOSTS:
-        return None
     if not _HOST.fullmatch(host):
         return refusals.bad_request("the Host is none")
     if len(SOUND_HOSTS) >= _MAX_HOSTS:
@@ -106,33 +109,23 @@ def _host_problem(version: str, host: bytes | None, special: list[tuple[bytes, b
     return None
 
 
-def _target_problem(method: bytes, target: bytes, host: bytes | None) -> Refusal | None:
-    """Judge the form of the target (RFC 9112, 3.2). Applications see only a path, so what else it says must not be news."""
-    if target.startswith(b"/"):
-        return None
+def _target_problem(method: bytes, target: bytes) -> Refusal | None:
+    """Judge the form of a target that is no path (RFC 9112, 3.2)."""
     if target == b"*":
         return None if method == b"OPTIONS" else refusals.bad_request("only OPTIONS can ask for *")
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not absolute[2] or not _HOST.fullmatch(absolute[2]):
+    if absolute is None or not absolute[1] or not _HOST.fullmatch(absolute[1]):
         return refusals.bad_request("the target is neither a path nor an http address")
-    port = _DEFAULT_PORT[absolute[1].lower()]
-    if host is not None and absolute[2].lower().removesuffix(port) != host.lower().removesuffix(port):
-        return refusals.bad_request("target and Host name different hosts")
     return None
 
 
-def _coding_problem(version: str, special: list[tuple[bytes, bytes]]) -> Refusal | None:
-    for name, value in special:
-        if name != b"transfer-encoding":
-            continue
-        if version == "1.0":
-            return refusals.bad_request("HTTP/1.0 knows no Transfer-Encoding")
-        codings = [coding.strip().lower() for coding in value.split(b",")]
-        if codings[-1] != b"chunked":
-            return refusals.bad_request("without chunked as the last transfer coding the body has no end")
-        if len(codings) > 1:
-            return refusals.CODING_UNKNOWN
-    return None
+def _coding_problem(version: str, value: bytes) -> Refusal | None:
+    if version == "1.0":
+        return refusals.bad_request("HTTP/1.0 knows no Transfer-Encoding")
+    codings = [coding.strip().lower() for coding in value.split(b",")]
+    if codings[-1] != b"chunked":
+        return refusals.bad_request("without chunked as the last transfer coding the body has no end")
+    return refusals.CODING_UNKNOWN if len(codings) > 1 else None
 
 
 def _length_problem(length: int, limit_body: int) -> Refusal | None:

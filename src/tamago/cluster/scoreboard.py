@@ -222,12 +222,19 @@ class Scoreboard:
         self._slice(index)[:] = memoryview(bytes(_ROW_BYTES)).cast("q")
 
     def connections_elsewhere(self, index: int, now: int) -> list[tuple[int, int]]:
-        """List (open connections, row) of each other process that accepts and whose heartbeat is fresh at `now`."""
+        """List (open connections, row) of each other process that accepts and whose heartbeat is fresh at `now`.
+
+        Those whose threads are all busy are left out, unless ours are too: they leave what comes to us.
+        """
         cells = self._cells
+        busy = cells[index * FIELDS + _BUSY_SINCE]
         return [
             (cells[base + _CONNECTIONS], base // FIELDS)
             for base in range(0, min(cells[self._claimed], self.rows) * FIELDS, FIELDS)
-            if cells[base + _ACCEPTING] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
+            if cells[base + _ACCEPTING]
+            and now - cells[base + _HEARTBEAT] < STALE
+            and base != index * FIELDS
+            and (not cells[base + _BUSY_SINCE] or busy)
         ]
 
     def somebody_is_free(self, index: int, now: int) -> bool:

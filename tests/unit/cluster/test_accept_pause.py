@@ -151,6 +151,15 @@ def test_while_all_its_threads_are_busy_it_steps_back_for_one_with_a_thread_to_s
     assert ask() == BUSY_PAUSE
 
 
+def test_it_waits_for_nobody_whose_threads_are_all_busy_while_its_own_are_not(board: Scoreboard, world: World) -> None:
+    row, ask = worker(board, world, 20)
+    busy, _ = worker(board, world, 0)
+    busy.threads_all_busy(True)
+    assert ask() == 0.0
+    row.threads_all_busy(True)
+    assert ask() == PAUSE, "neither has a thread to spare"
+
+
 def test_the_kernel_tells_who_runs_and_who_sleeps() -> None:
     reader, writer = os.pipe()
     sleeper = os.fork()

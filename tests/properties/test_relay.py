@@ -5,10 +5,11 @@ A process that dies here dies having read all that was written to it; what the k
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from hypothesis.strategies import integers, sampled_from
 from tests.unit.cluster.fake_line import FakeLine
 
@@ -161,5 +162,6 @@ class Model(RuleBasedStateMachine):
         assert ends == Counter(dict.fromkeys(self.asked, 1)), "each request was answered or given back, once"
 
 
-TestRelay = Model.TestCase
-TestRelay.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_the_relay_does_what_its_model_does() -> None:
+    gc.collect()  # as in test_supervisor
+    run_state_machine_as_test(Model, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from tests.properties.children import Child, DisobedienceError
 from tests.properties.endings import recovers, stops
 from tests.properties.laws import obey_the_laws
@@ -183,7 +184,11 @@ class Cluster(RuleBasedStateMachine):
         stops(self.world, self.policy)
 
 
-TestCluster = Cluster.TestCase
+def test_the_laws_hold_under_schedules_that_shrink() -> None:
+    # What Hypothesis reads first is the source of this class. Should the collector call a finalizer that reads source as well in the
+    # middle of it, Python 3.11 takes the recursion depth of one for the other's ("AST constructor recursion depth mismatch").
+    gc.collect()
+    run_state_machine_as_test(Cluster)
 
 
 class TestTheWorldDoesNotLie:

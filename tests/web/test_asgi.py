@@ -82,6 +82,17 @@ def test_every_form_of_target_has_a_path(run: Run, target: str, path: str, query
     run(main())
 
 
+def test_the_host_of_an_absolute_target_counts(run: Run) -> None:
+    async def main() -> None:
+        app = Recorder()
+        async with serving(app) as served:
+            await served.get("http://other.example:81/a", "X-A: 1")
+            assert app.scopes[0]["headers"] == [(b"host", b"other.example:81"), (b"x-a", b"1")]
+            assert app.scopes[0]["path"] == "/a"
+
+    run(main())
+
+
 def test_options_star_has_a_star_for_a_path(run: Run) -> None:
     async def main() -> None:
         app = Recorder()

@@ -146,3 +146,11 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     target = target.partition(b"#")[0]
     path, _, query = target.partition(b"?")
     return path, query
+
+
+def with_host_of(target: bytes, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the fields with the Host that a target in absolute form names: it counts instead of what Host says (RFC 9112, 3.2.2)."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        return fields
+    return [(b"host", absolute[1]), *(field for field in fields if field[0] != b"host")]

@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.refusal import Refusal, bad_request
 from tamago.server.request_body import HIGH_WATER, RequestBody
-from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge
+from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, with_host_of
 from tamago.server.tunnel import Tunnel, TunnelExchange
 
 if TYPE_CHECKING:
@@ -279,6 +279,8 @@ class RequestReader:
             exchange.refusal = judgement
             exchange.plain = False
             return exchange
+        if not target.startswith(b"/"):
+            fields = with_host_of(target, fields)
         if judgement.upgrade == b"websocket" and not judgement.length:
             websocket = self._websocket(method, target, fields, version)
             if websocket is not None:

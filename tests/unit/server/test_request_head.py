@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tamago.server.refusal import Refusal
-from tamago.server.request_head import SOUND_HOSTS, RequestHead, judge, split_target
+from tamago.server.request_head import SOUND_HOSTS, RequestHead, judge, split_target, with_host_of
 
 
 def judged(
@@ -131,3 +131,21 @@ def test_only_options_asks_for_the_server_itself() -> None:
 )
 def test_a_target_is_a_path_and_a_query(target: bytes, path: bytes, query: bytes) -> None:
     assert split_target(target) == (path, query)
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/", b"x"),
+        (b"//other/", b"x"),
+        (b"/http://other/", b"x"),
+        (b"*", b"x"),
+        (b"http://other", b"other"),
+        (b"HTTP://other:81/a?b", b"other:81"),
+        (b"https://other?b/c", b"other"),
+        (b"http://[::1]:81/a@b", b"[::1]:81"),
+    ],
+)
+def test_the_host_is_the_one_an_absolute_target_names(target: bytes, host: bytes) -> None:
+    assert dict(with_host_of(target, [(b"a", b"1"), (b"host", b"x")])) == {b"host": host, b"a": b"1"}
+    assert with_host_of(target, [(b"a", b"1")])[-1] == (b"a", b"1"), "HTTP/1.0 has no Host"

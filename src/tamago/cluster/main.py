@@ -22,9 +22,10 @@ from tamago.cluster import events
 from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
-from tamago.cluster.master import Cluster, StartFailedError
+from tamago.cluster.master import Cluster
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
+from tamago.cluster.start_errors import StartFailedError
 from tamago.cluster.states import ClusterState
 from tamago.cluster.status import report_of
 from tamago.cluster.systemd import Notifier

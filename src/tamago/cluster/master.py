@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
-from typing import Any, ClassVar, assert_never
+from typing import Any, assert_never
 
 from tamago import log
 from tamago.cluster import events
@@ -31,28 +31,16 @@ from tamago.cluster.rundir import RunFileError
 from tamago.cluster.settings import Settings, diff_live
 from tamago.cluster.shell import Shell
 from tamago.cluster.sockets import Listener
+from tamago.cluster.start_errors import StartFailedError, StartInterruptedError
 from tamago.cluster.states import ClusterState
 from tamago.cluster.status import status_of
 from tamago.cluster.supervisor import Supervisor
 from tamago.cluster.target import find_target
-from tamago.errors import ExitCode, TamagoError
+from tamago.errors import TamagoError
 from tamago.ready import Ready
 
 _log = logging.getLogger("tamago")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-class StartFailedError(TamagoError):
-    """The cluster did not get ready; everything that had been started is stopped again."""
-
-
-class StartInterruptedError(TamagoError):
-    """Somebody asked to stop before the cluster was ready. That is no failure."""
-
-    exit_code: ClassVar[ExitCode] = ExitCode.OK
-
-    def __init__(self) -> None:
-        super().__init__("the start was interrupted", hint="it was asked to stop before every worker served")
 
 
 class Cluster:

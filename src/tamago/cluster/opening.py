@@ -13,12 +13,12 @@ from tamago.cluster import linux
 from tamago.cluster.cpus import allowed_cpus
 from tamago.cluster.home import home
 from tamago.cluster.limits import raise_file_limit
+from tamago.cluster.outfit import Outfit
 from tamago.cluster.policy import Policy
 from tamago.cluster.privileges import resolve_socket_owner, resolve_user
 from tamago.cluster.rundir import RunDir, this_process
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_resolve import SettingsError
-from tamago.cluster.shell import Outfit
 from tamago.cluster.sockets import Listener, ListenOptions, open_listeners
 from tamago.cluster.target import find_target
 from tamago.cluster.title import title_from

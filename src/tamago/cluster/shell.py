@@ -11,15 +11,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 
 from tamago.cluster import events, limits, linux
 from tamago.cluster.interpreter import AHEAD, CHILD_MODULE, NEST_MODULE, EarlyNest, new_marker
+from tamago.cluster.outfit import Member, Outfit
 from tamago.cluster.processes import ProcessTable
 from tamago.cluster.relay import Relay
 from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
-from tamago.cluster.settings import Settings
-from tamago.cluster.sockets import Listener
 from tamago.cluster.sticky import neighbours
 from tamago.cluster.trace import Trace
 from tamago.ipc.control_messages import (
@@ -40,40 +38,11 @@ from tamago.ipc.control_messages import (
     Watch,
 )
 from tamago.ipc.master_channel import MasterChannel
-from tamago.types import Role, TargetSpec
+from tamago.types import Role
 
 _log = logging.getLogger("tamago")
 
 _WATCH_AGAIN = 1.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Member:
-    """What the shell keeps of one process. `row` is -1 for a nest; `nest` the peer it was asked of, until it is there."""
-
-    peer: int
-    role: Role
-    slot: int
-    generation: int
-    channel: MasterChannel
-    row: int = -1
-    pid: int = 0
-    asked_of: int = 0
-    failure_told: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Outfit:
-    """What children are started with. A reload replaces settings and target; the rest stays."""
-
-    settings: Settings
-    target: TargetSpec
-    listeners: Sequence[Listener]
-    title: str
-    master_pid: int
-    run_as: tuple[int, int] | None
-    stdout: str = ""
-    stderr: str = ""
 
 
 class Shell:
@@ -283,40 +252,12 @@ class Shell:
         return member
 
     def _boot(self, member: Member) -> Boot:
-        outfit = self._outfits[member.generation]
-        settings = outfit.settings
-        return Boot(
-            role=member.role.value,
-            slot=member.slot,
-            generation=member.generation,
-            peer=member.peer,
-            master_pid=outfit.master_pid,
-            title=outfit.title,
-            env=settings.env,
-            target=asdict(outfit.target),
-            options=asdict(settings.server_options()),
-            row=member.row,
-            rows=self.board.rows,
-            listeners=len(self._listener_fds(member)),
-            sticky=settings.sticky,
-            secure=tuple(listener.tls for listener in self._listeners(member)),
-            tls=settings.tls_files(),
-            stop_timeout=settings.stop_timeout,
-            log_level=settings.log_level.upper(),
-            stdout=outfit.stdout,
-            stderr=outfit.stderr,
-            run_as=outfit.run_as,
-            umask=settings.umask,
-        )
+        return self._outfits[member.generation].boot(member, rows=self.board.rows)
 
     def _descriptors(self, member: Member) -> list[int]:
-        return [] if member.role is Role.NEST else [self.board.fd, *self._listener_fds(member)]
-
-    def _listener_fds(self, member: Member) -> list[int]:
-        return [listener.for_slot(member.slot).fileno() for listener in self._listeners(member)]
-
-    def _listeners(self, member: Member) -> Sequence[Listener]:
-        return self.next_outfit.listeners if member.role is Role.WORKER else ()
+        if member.role is Role.NEST:
+            return []
+        return [self.board.fd, *(listener.for_slot(member.slot).fileno() for listener in self.next_outfit.listeners_of(member))]
 
     def _send(self, peer: int, message: ToChild) -> None:
         if member := self.members.get(peer):  # else its end is known here and not yet decided upon

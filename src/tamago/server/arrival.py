@@ -6,10 +6,10 @@ Only for listeners with TLS or the PROXY protocol; elsewhere HTTP begins at once
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
+
+from tamago.server.socket_state import has_unread_input
 
 if TYPE_CHECKING:
     from tamago.server.http_server import HttpServer
@@ -80,9 +80,7 @@ class Arrival(asyncio.Protocol):
     def _leave_if_silent(self) -> None:
         if self.raw.is_closing():
             return
-        # The loop may have been busy and not have read yet what is here.
-        waiting = fcntl.ioctl(self.raw.get_extra_info("socket").fileno(), termios.FIONREAD, b"\0\0\0\0")
-        if self._silent and not any(waiting):
+        if self._silent and not has_unread_input(self.raw.get_extra_info("socket").fileno()):
             self.raw.abort()
         else:
             self._allow(self.server.options.header_timeout)

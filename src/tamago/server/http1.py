@@ -7,12 +7,8 @@ exchanges' affair, time and the list of connections are the server's.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import os
 import socket
-import struct
-import termios
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +20,7 @@ from tamago.server.exchange import Exchange
 from tamago.server.pace import NOT_STALLED
 from tamago.server.refusal import Refusal
 from tamago.server.request_reader import DISCARD_LIMIT, NO_QUEUE, SLICE, RequestReader
+from tamago.server.socket_state import has_unread_input, reset_when_closed
 
 if TYPE_CHECKING:
     from tamago.server.http_server import HttpServer
@@ -375,8 +372,7 @@ class Connection(RequestReader, asyncio.Protocol):
     def cut(self) -> None:
         """End the connection so that the client cannot take a part for the whole: with a reset, whatever the framing."""
         self.closing = self._deaf = True
-        with contextlib.suppress(OSError):
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_when_closed(self.sock)
         self.transport.abort()
 
     def expire(self) -> None:
@@ -407,9 +403,4 @@ class Connection(RequestReader, asyncio.Protocol):
         return True
 
     def _has_unread_input(self) -> bool:
-        """Ask the kernel: the loop may have been busy and not have read yet what is here."""
-        try:
-            waiting: bytes = fcntl.ioctl(self.sock.fileno(), termios.FIONREAD, b"\0\0\0\0")
-        except OSError:
-            return False
-        return bool(struct.unpack("i", waiting)[0])
+        return has_unread_input(self.sock.fileno())

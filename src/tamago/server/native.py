@@ -9,10 +9,10 @@ async def app(exchange):
 from __future__ import annotations
 
 import inspect
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from tamago.server.edge import Edge
+from tamago.server.edge_worker import EdgeWorker
 from tamago.server.exchange import Exchange
 from tamago.types import WorkerContext
 
@@ -26,29 +26,12 @@ def exchange_type(handler: Handler) -> type[Exchange]:
     return type("NativeExchange", (Exchange,), {"handle": handle})
 
 
-class NativeWorker:
-    """Implements `tamago.types.WorkerRuntime` for a native handler."""
+class NativeWorker(EdgeWorker):
+    """The life of a worker with a native handler."""
 
     def __init__(self, handler: Handler, context: WorkerContext) -> None:
+        super().__init__(context)
         self._handler = handler
-        self._context = context
-        self._edge: Edge | None = None
 
-    async def start(self) -> None:
-        """A handler has no start-up: importing was all."""
-
-    async def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Begin to accept."""
-        self._edge = Edge(self._context, exchange_type(self._handler))
-        self._edge.serve(listeners)
-
-    async def ready(self) -> None:
-        """A handler asks `tamago.ready`."""
-
-    async def drain(self, *, closing: bool) -> None:
-        """Stop accepting, finish, return when no connection is left."""
-        if self._edge is not None:
-            await self._edge.drain(closing=closing)
-
-    async def stop(self) -> None:
-        """A handler has no shutdown."""
+    def open_edge(self) -> Edge:
+        return Edge(self.context, exchange_type(self._handler))

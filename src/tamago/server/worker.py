@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
-
 from tamago.server.asgi import AsgiApp, AsgiHost
 from tamago.server.asgi_websocket import websocket_type
 from tamago.server.edge import Edge
+from tamago.server.edge_worker import EdgeWorker
 from tamago.server.forwarded import TrustedProxies
 from tamago.server.lifespan import Lifespan
 from tamago.types import WorkerContext
 
 
-class AsgiWorker:
-    """Implements `tamago.types.WorkerRuntime` for an ASGI application."""
+class AsgiWorker(EdgeWorker):
+    """The life of a worker with an ASGI application."""
 
     def __init__(self, app: AsgiApp, context: WorkerContext) -> None:
+        super().__init__(context)
         options = context.options
-        self._context = context
         self._host = _host_type(context)(
             app,
             root_path=options.root_path,
@@ -27,24 +25,13 @@ class AsgiWorker:
             cancel_on_disconnect=options.cancel_on_disconnect,
         )
         self._lifespan = Lifespan(app, self._host.state)
-        self._edge: Edge | None = None
+
+    def open_edge(self) -> Edge:
+        return Edge(self.context, self._host.exchange_type(), websocket_type(self._host))
 
     async def start(self) -> None:
         """Run the application's lifespan start-up."""
         await self._lifespan.startup()
-
-    async def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Begin to accept."""
-        self._edge = Edge(self._context, self._host.exchange_type(), websocket_type(self._host))
-        self._edge.serve(listeners)
-
-    async def ready(self) -> None:
-        """ASGI has no word for the whole cluster being ready; applications ask `tamago.ready`."""
-
-    async def drain(self, *, closing: bool) -> None:
-        """Stop accepting, finish, return when no connection is left."""
-        if self._edge is not None:
-            await self._edge.drain(closing=closing)
 
     async def stop(self) -> None:
         """Run the application's lifespan shutdown."""

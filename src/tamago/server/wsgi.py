@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import socket
 import tempfile
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from io import BytesIO
 from typing import IO
 
 from tamago.server.edge import Edge
+from tamago.server.edge_worker import EdgeWorker
 from tamago.server.exchange import ClientDisconnectedError, Exchange
 from tamago.server.forwarded import TrustedProxies
 from tamago.server.response_head import ResponseHead
@@ -176,35 +176,21 @@ class _Stream:
             self._room.wait_for(lambda: self._ahead < _AHEAD)
 
 
-class WsgiWorker:
-    """Implements `tamago.types.WorkerRuntime` for a WSGI application."""
+class WsgiWorker(EdgeWorker):
+    """The life of a worker with a WSGI application, which knows no start-up and no shutdown."""
 
     def __init__(self, app: WsgiApp, context: WorkerContext) -> None:
+        super().__init__(context)
         self._app = app
-        self._context = context
-        self._edge: Edge | None = None
         self._pool: ThreadPool | None = None
 
-    async def start(self) -> None:
-        """WSGI knows no start-up: importing was all."""
-
-    async def serve(self, listeners: Sequence[socket.socket]) -> None:
-        """Begin to accept."""
-        context, options = self._context, self._context.options
+    def open_edge(self) -> Edge:
+        context, options = self.context, self.context.options
         self._pool = ThreadPool(size=options.threads, all_busy=context.meter.threads_all_busy, loop=asyncio.get_running_loop())
         host = WsgiHost(self._app, self._pool, root_path=options.root_path, trusted_proxies=TrustedProxies(options.trusted_proxies))
-        self._edge = Edge(context, host.exchange_type())
-        self._edge.serve(listeners)
-
-    async def ready(self) -> None:
-        """WSGI has no word for it."""
-
-    async def drain(self, *, closing: bool) -> None:
-        """Stop accepting, finish, return when no connection is left."""
-        if self._edge is not None:
-            await self._edge.drain(closing=closing)
+        return Edge(context, host.exchange_type())
 
     async def stop(self) -> None:
-        """WSGI knows no shutdown; the threads end."""
+        """The threads end."""
         if self._pool is not None:
             self._pool.close()

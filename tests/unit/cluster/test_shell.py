@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
+from tamago.cluster.outfit import Member, Outfit
 from tamago.cluster.settings import Settings
-from tamago.cluster.shell import Member, Outfit, Shell
+from tamago.cluster.shell import Shell
 from tamago.cluster.trace import Trace
 from tamago.ipc.master_channel import MasterChannel
 from tamago.types import Role, TargetSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.results import Result, Row
 from benchmarks.servers import BARE, GTHREAD, SERVERS, TAMAGO
-from benchmarks.throughput import NATIVE
+from benchmarks.throughput import HANDSHAKES, NATIVE
 
 PRELOADING = {server.name for server in SERVERS.values() if server.preloads and server.name != TAMAGO}
 PEERS = set(SERVERS) - PRELOADING - {TAMAGO}
@@ -119,6 +119,8 @@ def _http(result: Result) -> Iterator[Goal]:
         yield Goal(text=f"{case}: share of uvicorn's CPU", measured=ratio(case, "uvicorn"), limit=1.0)
     rate = ratio("ASGI, a connection a request", "uvicorn", "rate")
     yield Goal(text="a connection a request: times uvicorn's rate", measured=rate, limit=1.0, at_least=True)
+    handshakes = ratio(HANDSHAKES, "uvicorn", "rate")
+    yield Goal(text="TLS handshakes: times uvicorn's rate", measured=handshakes, limit=1.0, at_least=True)
     for case in ("Flask", "Django (WSGI)"):
         yield Goal(text=f"{case}: share of gunicorn gthread's CPU", measured=ratio(case, GTHREAD.name), limit=0.8)
 

@@ -87,13 +87,15 @@ async def running(
     agent: str | None = None,
     grace: float = GRACE,
     environment: Mapping[str, str] | None = None,
+    tls: bool = False,
 ) -> AsyncIterator[Running]:
     """Start `server` on a free port; end it and everything it started on the way out, by force after `grace` seconds."""
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as directory:
         here = Path(directory)
         port = free_port()
-        command = server.command(Job(app=app, workers=workers, port=port, agent=agent))
+        certificate = make_certificate(here) if tls else None
+        command = server.command(Job(app=app, workers=workers, port=port, agent=agent, certificate=certificate))
         variables = {
             "PATH": f"{VENV / 'bin'}:/usr/bin:/bin",
             "HOME": directory,
@@ -112,6 +114,16 @@ async def running(
             yield Running(process=process, port=port, started=started, marks_file=here / "marks", log_file=here / "log")
         finally:
             await end(process, grace)
+
+
+def make_certificate(directory: Path) -> Path:
+    """Make a certificate for localhost, signed by itself, with its key in the same file."""
+    path = directory / "certificate.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    made = subprocess.run(["openssl", "req", "-x509", *kind, "-keyout", path, "-out", path], capture_output=True, check=False)
+    if made.returncode:
+        raise MeasurementError(f"no certificate: {made.stderr.decode()}")
+    return path
 
 
 async def end(process: subprocess.Popen[bytes], grace: float) -> None:

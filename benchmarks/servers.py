@@ -20,6 +20,12 @@ class Job:
     workers: int
     port: int
     agent: str | None = None
+    certificate: Path | None = None
+    """A PEM file with the certificate and its key: speak TLS."""
+
+    def tls(self) -> list[str]:
+        """Return the flags for that, which tamago and uvicorn call the same."""
+        return ["--ssl-certfile", str(self.certificate), "--ssl-keyfile", str(self.certificate)] if self.certificate else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,7 @@ def _tamago(job: Job) -> list[str]:
     agent = ["--agent", job.agent] if job.agent else []
     return [
         "tamago", "start", str(APPS), "--app", job.app, *agent, "--workers", str(job.workers),
-        "--bind", f"127.0.0.1:{job.port}", "--title", f"bench-{job.port}", "--log-level", "warning",
+        "--bind", f"127.0.0.1:{job.port}", "--title", f"bench-{job.port}", "--log-level", "warning", *job.tls(),
     ]  # fmt: skip
 
 
@@ -65,7 +71,9 @@ def _bare(job: Job) -> list[str]:
 
 
 def _uvicorn(job: Job) -> list[str]:
-    return ["uvicorn", "--workers", str(job.workers), "--port", str(job.port), "--log-level", "warning", "--no-access-log", job.app]
+    return [
+        "uvicorn", "--workers", str(job.workers), "--port", str(job.port), "--log-level", "warning", "--no-access-log", *job.tls(), job.app,
+    ]  # fmt: skip
 
 
 def _granian(*flags: str) -> Callable[[Job], list[str]]:

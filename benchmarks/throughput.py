@@ -24,7 +24,7 @@ _WSGI = (_OURS, GTHREAD, GRANIAN_WSGI)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is asked of which servers. `post`: bytes of a JSON body; `close`: a connection for each request."""
+    """What is asked of which servers. `post`: bytes of a JSON body; `close`: a connection for each request; `tls`: over TLS."""
 
     name: str
     app: str
@@ -32,9 +32,11 @@ class Case:
     servers: tuple[Server, ...] = _ASGI
     post: int = 0
     close: bool = False
+    tls: bool = False
 
 
 NATIVE: Final = "native handler"
+HANDSHAKES: Final = "ASGI, a TLS handshake a request"
 CASES: Final = (
     Case(name=NATIVE, app="native:app", servers=(_OURS, BARE)),
     Case(name="ASGI, plain", app="plain:app"),
@@ -45,6 +47,7 @@ CASES: Final = (
     Case(name="ASGI, 100 KiB upload", app="plain:app", path="/upload", post=100 * 1024),
     Case(name="ASGI, 10 MiB upload", app="plain:app", path="/upload", post=10 * 1024 * 1024),
     Case(name="ASGI, a connection a request", app="plain:app", close=True),
+    Case(name=HANDSHAKES, app="plain:app", servers=(_OURS, SERVERS["uvicorn"]), close=True, tls=True),
     Case(name="FastAPI", app="realistic:app", path="/orders/7"),
     Case(name="Flask", app="flask_plain:app", servers=_WSGI),
     Case(name="Django (WSGI)", app="django_plain:app", servers=_WSGI),
@@ -55,11 +58,11 @@ async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> 
     """Start, wait for the first answer, warm up, measure."""
 
     async def requests(port: int, seconds: int) -> Load:
-        url = f"http://127.0.0.1:{port}{case.path}"
+        url = f"{'https' if case.tls else 'http'}://127.0.0.1:{port}{case.path}"
         return await load(url, connections=arguments.connections, seconds=seconds, post=case.post, close=case.close)
 
-    async with running(server, app=case.app, workers=arguments.workers, grace=5.0) as site:
-        await answered(site)
+    async with running(server, app=case.app, workers=arguments.workers, grace=5.0, tls=case.tls) as site:
+        await answered(site, tls=case.tls)
         await requests(site.port, 1)
         family = site.tree()
         before = procfs.cpu_seconds(family)
@@ -70,13 +73,13 @@ async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> 
     return {"rate": done.requests / done.seconds, "cpu": 1e6 * cpu / done.requests, "p99": done.p99, "failed": done.failed}
 
 
-async def answered(site: Running) -> None:
+async def answered(site: Running, *, tls: bool = False) -> None:
     """Wait until the server answers on its port, whatever it says."""
     deadline = time.monotonic() + WITHIN
     while time.monotonic() < deadline:
         site.check()
         try:
-            connection = await Connection.open(site.port)
+            connection = await Connection.open(site.port, tls=tls)
             try:
                 await connection.get("/")
                 return

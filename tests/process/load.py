@@ -175,7 +175,9 @@ class _Client:
         return b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n%b\r\n%b" % (len(body), close, body)
 
     def drop(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None and self._tls is not None:
+            self._writer.transport.abort()  # else it would wait for the server's goodbye, perhaps for longer than its loop lives
+        elif self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
         self._reader = self._writer = None

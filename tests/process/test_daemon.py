@@ -240,7 +240,7 @@ def test_logs_are_followed_beyond_their_rotation_until_ctrl_c(daemons: Daemons) 
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
         seen.wait_end()
-    assert "Traceback" not in seen.text.replace('Traceback (most recent call last):\n  File "/tmp', "")
+    assert "KeyboardInterrupt" not in seen.text
     assert "Aborted" not in seen.text
 
 

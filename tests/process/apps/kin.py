@@ -62,8 +62,13 @@ def own_session() -> int:
 
 
 def daemon() -> int:
-    """A daemon of the old school: fork, setsid, fork, and nothing left that leads to it. It ignores SIGTERM."""
-    read, write = os.pipe()
+    """A daemon of the old school: fork, setsid, fork, and nothing left that leads to it. It ignores SIGTERM.
+
+    Its copy of the pipe is the last descriptor it closes: at the end of the pipe it is what it is going to be.
+    """
+    read, low = os.pipe()
+    write = os.dup2(low, 255)
+    os.close(low)
     middle = os.fork()
     if not middle:
         os.setsid()
@@ -71,16 +76,14 @@ def daemon() -> int:
         if pid:
             os.write(write, str(pid).encode())
             os._exit(0)
-        os.closerange(0, 3)
-        os.closerange(3, 256)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.closerange(0, 256)
         while True:
             signal.pause()
     os.close(write)
     os.waitpid(middle, 0)
-    pid = int(os.read(read, 32))
-    os.close(read)
-    return pid
+    with open(read, encoding="ascii") as pipe:
+        return int(pipe.read())
 
 
 def storm() -> int:

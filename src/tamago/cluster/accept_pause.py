@@ -58,6 +58,8 @@ class AcceptPause:
         if busy and self._scoreboard.somebody_is_free(self._index, now):
             return BUSY_PAUSE
         ended = self._ended_lately(now)
+        if own <= fair(0, ended):
+            return 0.0  # whatever the others have
         others = self._scoreboard.connections_elsewhere(self._index, now)
         if not others or own <= fair(min(others)[0], ended) or self._all_before_are_deaf(own, ended, others, now):
             self._watched.clear()

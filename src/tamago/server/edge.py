@@ -61,7 +61,8 @@ class Edge:
 
     def _join(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
         """Give the socket a transport and that protocol."""
-        task = self._loop.create_task(self._loop.connect_accepted_socket(make, sock))
+        # Directly and with a name, as `create_task` would format one for each connection.
+        task: asyncio.Task[object] = asyncio.Task(self._loop.connect_accepted_socket(make, sock), loop=self._loop, name="connect")
         self._connecting.add(task)
         self.server.accepted()
         task.add_done_callback(self._connected)

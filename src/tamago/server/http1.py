@@ -60,7 +60,7 @@ class Connection(RequestReader, asyncio.Protocol):
         # Asked of the socket and of `accept`: a transport takes several times as long to say, and the client may be gone by then.
         own = sock.getsockname()
         self.client: tuple[str, int] | None = None
-        if sock.family == socket.AF_UNIX:
+        if not isinstance(own, tuple):  # a Unix socket; `sock.family` would make an enum of its answer first
             self.peer: tuple[str, int | None] = (os.fsdecode(own), None)  # our own end; bytes where the name is abstract
         else:
             self.peer = (own[0], own[1])

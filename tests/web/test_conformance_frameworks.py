@@ -35,12 +35,11 @@ async def events(watch: Watch) -> AsyncIterator[bytes]:
 
 
 def make_django(watch: Watch, file: Path) -> Any:
-    import django  # type: ignore[import-untyped]
-    from django.conf import settings  # type: ignore[import-untyped]
     from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]
     from django.http import FileResponse, HttpResponse, StreamingHttpResponse  # type: ignore[import-untyped]
     from django.urls import path  # type: ignore[import-untyped]
     from django.views.decorators.csrf import csrf_exempt  # type: ignore[import-untyped]
+    from tests.web import django_settings
 
     @csrf_exempt
     def upload(request: Any) -> Any:
@@ -62,14 +61,7 @@ def make_django(watch: Watch, file: Path) -> Any:
         path("fails", fails),
     ]
     sys.modules[urls.__name__] = urls
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="django_urls_under_test",
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="x",
-            MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
-        )
-        django.setup()
+    django_settings.configure()
 
     class Handler(ASGIHandler):  # type: ignore[misc]
         def create_request(self, scope: Any, body_file: Any) -> Any:

@@ -551,13 +551,12 @@ def test_flask_runs_unchanged(run: Run, tmp_path: Path) -> None:
 def test_django_runs_unchanged(run: Run, tmp_path: Path) -> None:
     import types
 
-    import django  # type: ignore[import-untyped]
-    from django.conf import settings  # type: ignore[import-untyped]
     from django.core.handlers.wsgi import WSGIHandler  # type: ignore[import-untyped]
     from django.http import HttpRequest, HttpResponse, StreamingHttpResponse  # type: ignore[import-untyped]
     from django.test import override_settings  # type: ignore[import-untyped]
     from django.urls import path  # type: ignore[import-untyped]
     from django.views.static import serve  # type: ignore[import-untyped]
+    from tests.web import django_settings
 
     def upload(request: HttpRequest) -> HttpResponse:
         return HttpResponse(str(len(request.FILES["file"].read())))
@@ -579,9 +578,7 @@ def test_django_runs_unchanged(run: Run, tmp_path: Path) -> None:
         path("upload", upload),
         path("static/<path:path>", serve, {"document_root": str(tmp_path)}),
     ]
-    if not settings.configured:
-        settings.configure(SECRET_KEY="x")
-        django.setup()
+    django_settings.configure()
     changed = override_settings(
         ROOT_URLCONF=urls,
         ALLOWED_HOSTS=["*"],

@@ -159,8 +159,10 @@ class Exchange:
             status, block, length, said = head
             size = len(data)
             if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
-                # A whole, short answer on a connection that stays: nearly all of them, so in one step.
-                whole = b"%b%b%b" % (block, connection.server.end_of_head, data)  # fails if `data` is text, while all is still undone
+                # A whole, short answer: nearly all of them, so in one step.
+                server = connection.server
+                end = server.end_of_head if self.keep_alive else server.end_of_last_head
+                whole = b"%b%b%b" % (block, end, data)  # fails if `data` is text, while all is still undone
                 self._head = None
                 self.sent = self.done = True
                 connection.transport.write(whole)

@@ -55,6 +55,7 @@ class HttpServer:
         self.now = loop.time()  # as of the last sweep: exact enough for timeouts, and free
         self.date = b""
         self.end_of_head = b""
+        self.end_of_last_head = b""
         self._tell_time()
         # A head this much shorter than the limit is surely within it, whatever slice it ended in.
         self.head_slack = options.limit_header_bytes - SLICE
@@ -127,6 +128,7 @@ class HttpServer:
         """Encode the fields that depend on the time; once for all answers until the next sweep."""
         self.date = date_field(time.time())
         self.end_of_head = SERVER_FIELD + self.date + b"\r\n"
+        self.end_of_last_head = b"connection: close\r\n" + self.end_of_head
 
     def _check_stall(self, connection: Connection, now: float) -> None:
         """A client that reads nothing for a whole body timeout, or never more than a little, keeps the answer in memory for nothing."""

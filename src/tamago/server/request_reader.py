@@ -290,7 +290,7 @@ class RequestReader:
             self._skipped = _head_before_body(judgement.length)
         keep_alive = parser.should_keep_alive()
         exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
-        exchange.plain = keep_alive and version == "1.1" and method != "HEAD" and not judgement.expects_continue
+        exchange.plain = version == "1.1" and method != "HEAD" and not judgement.expects_continue
         return exchange
 
     def _websocket(self, method: str, target: bytes, fields: Fields, version: str) -> Exchange | None:

@@ -36,13 +36,13 @@ class Connection(RequestReader, asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_eof",
-        "_reading_paused",
         "_timing_head",
         "_writers",
         "client",
         "deadline",
         "epoch",
         "peer",
+        "reading_paused",
         "scheme",
         "sock",
         "stall",
@@ -68,7 +68,7 @@ class Connection(RequestReader, asyncio.Protocol):
         self.scheme = "http"
         self._timing_head = True
         self._eof = False
-        self._reading_paused = False
+        self.reading_paused = False  # the client is made to wait: what it sends is not seen
         self._writers: list[asyncio.Future[None]] = []
         self._advancing = False
 
@@ -193,7 +193,7 @@ class Connection(RequestReader, asyncio.Protocol):
             exchange.keep_alive
             and self.parsing is None
             and not (
-                self.queue or self._eof or self._silent or self._target or self._reading_paused or self.write_paused or self.server.draining
+                self.queue or self._eof or self._silent or self._target or self.reading_paused or self.write_paused or self.server.draining
             )
         ):
             self.deadline = self.server.now + self.server.keep_alive  # what `_idle` does when nothing is special
@@ -243,7 +243,7 @@ class Connection(RequestReader, asyncio.Protocol):
         options = self.server.options
         self._timing_head = bool(self._silent or self._target)
         self.deadline = self.server.now + (options.header_timeout if self._timing_head else options.keep_alive)
-        if self._reading_paused:
+        if self.reading_paused:
             self._resume_reading()
         if self.server.draining:
             self.server.close_soon(self)
@@ -294,7 +294,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def body_was_read(self) -> None:
         """The handler took what was there."""
-        if self._reading_paused:
+        if self.reading_paused:
             self._resume_reading()
 
     def send_continue(self) -> None:
@@ -303,24 +303,19 @@ class Connection(RequestReader, asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def pause_reading(self) -> None:
-        if not self._reading_paused and not self.closing:
-            self._reading_paused = True
+        if not self.reading_paused and not self.closing:
+            self.reading_paused = True
             self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
         held, self._held = self._held, None
         if held is not None:
             self._feed_slices(held)
-        if self._held is None and self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = False
+        if self._held is None and self.reading_paused and not self.transport.is_closing():
+            self.reading_paused = False
             self.transport.resume_reading()
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def reading_paused(self) -> bool:
-        """The client is made to wait: what it sends is not seen."""
-        return self._reading_paused
 
     @property
     def is_idle(self) -> bool:
@@ -335,7 +330,7 @@ class Connection(RequestReader, asyncio.Protocol):
         self.queue.clear()
         self.deadline = self.server.now + _LINGER
         self.stall = NOT_STALLED
-        unread = self._linger or self._reading_paused or self._silent or self.parsing is not None
+        unread = self._linger or self.reading_paused or self._silent or self.parsing is not None
         self._deaf = True
         self._held = None
         if self._eof or not unread:
@@ -344,8 +339,8 @@ class Connection(RequestReader, asyncio.Protocol):
         self._silent = 0
         if not self.transport.is_closing():
             self.transport.write_eof()
-            if self._reading_paused:
-                self._reading_paused = False
+            if self.reading_paused:
+                self.reading_paused = False
                 self.transport.resume_reading()
 
     def _end_linger(self) -> None:

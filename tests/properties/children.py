@@ -35,6 +35,7 @@ class Child:
     asked: bool = False  # an order to fork is unanswered
     forked: bool = False
     booted: bool = False
+    early: bool = False  # that it booted, before its pid
     exited: bool = False
     # what it was told
     active: bool = False

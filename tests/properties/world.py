@@ -194,6 +194,7 @@ class World:
                 self.children[peer].mode = event.mode
             case ProcessBooted(process=peer) if self.children[peer].role is not Role.NEST:
                 self.children[peer].booted = True
+                self.children[peer].early = not self.children[peer].forked
             case ProcessExited(process=peer):
                 self.children[peer].exited = True
             case StopRequested():
@@ -357,10 +358,13 @@ class World:
                 child.told_ready = True
             case Drain() | Terminate():
                 gently = isinstance(command, Drain)
-                self._insist(gently == (child.booted and child.role is not Role.NEST), command, "is not how this process is asked")
+                # One whose pid comes too late is called back, whether it has booted by then or not.
+                called_back = child.early and not child.active and not gently
+                rightly = called_back or gently == (child.booted and child.role is not Role.NEST)
+                self._insist(rightly, command, "is not how this process is asked")
                 self._insist(not child.leaving, command, "comes twice")
-                # Nobody needs an agent or worker that never booted, such as one called back by a reload just before the stop.
-                if self.state is ClusterState.STOPPING and (child.booted or child.role is Role.NEST):
+                # Nobody needs an agent or worker that was never active, such as one called back by a reload just before the stop.
+                if self.state is ClusterState.STOPPING and (child.active or child.role is Role.NEST):
                     self._insist(not self._first(child.role), command, "comes before its turn")
                 child.leaving = True
                 child.drained_at = self.now if gently else None

@@ -58,7 +58,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         (
             "Text between a worker and the agent, through the master. `one way` counts messages a second until the receiver has the "
             "last one. `multiprocessing.Queue` and Redis connect two processes the same way; the bare relay copies bytes unread "
-            "and shows what the machine allows at all. A round trip one at a time is bound by how fast the kernel wakes a process."
+            "and shows what the machine allows at all. A round trip one at a time is bound by how fast the kernel wakes a process, "
+            "and by the master's loop, which is asyncio's own, in Python (decision 4)."
         ),
     ),
     "idle": ("Idle", "CPU time of all processes while no request comes, as a share of one core."),

@@ -53,18 +53,22 @@ class AcceptPause:
         own = self._row.connections
         busy = self._row.busy_since
         if own <= SLACK and not busy:
-            return 0.0
+            return self._take()
         now = time.monotonic_ns()
         if busy and self._scoreboard.somebody_is_free(self._index, now):
             return BUSY_PAUSE
         ended = self._ended_lately(now)
         if own <= fair(0, ended):
-            return 0.0  # whatever the others have
+            return self._take()  # whatever the others have
         others = self._scoreboard.connections_elsewhere(self._index, now)
         if not others or own <= fair(min(others)[0], ended) or self._all_before_are_deaf(own, ended, others, now):
-            self._watched.clear()
-            return 0.0
+            return self._take()
         return PAUSE
+
+    def _take(self) -> float:
+        """Take the connection: until the next one comes, others may sleep for want of work."""
+        self._watched.clear()
+        return 0.0
 
     def _ended_lately(self, now: int) -> int:
         """Return how many of our connections ended in the last one or two times `LATELY`."""

@@ -135,6 +135,21 @@ def test_what_was_seen_before_a_lull_means_nothing(board: Scoreboard, world: Wor
     assert ask() == PAUSE
 
 
+@pytest.mark.parametrize("left", [1, 10], ids=["it has hardly any", "many of its own ended"])
+def test_what_was_seen_before_it_took_one_means_nothing(board: Scoreboard, world: World, left: int) -> None:
+    row, ask = worker(board, world, 20)
+    worker(board, world, 0, pid=7)
+    assert ask() == PAUSE
+    for _ in range(20 - left):
+        row.connection_closed()
+    assert ask() == 0.0
+    world.states[7] = (Run.ASLEEP, 0.0)  # nothing is left for it to accept
+    world.pass_(2 * GRACE)
+    for _ in range(30):
+        row.connection_opened()
+    assert ask() == PAUSE
+
+
 def test_it_waits_for_nobody_whose_heartbeat_is_old_or_who_does_not_accept(board: Scoreboard, world: World) -> None:
     _, ask = worker(board, world, 20)
     old, _ = worker(board, world, 0)

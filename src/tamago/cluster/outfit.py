@@ -24,7 +24,6 @@ class Member:
     row: int = -1
     pid: int = 0
     asked_of: int = 0
-    failure_told: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The cluster half knows how to run processes; the server and framework half knows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -160,6 +160,50 @@ class AgentContext:
     """What the cluster gives an agent's target."""
 
     identity: Identity
+
+
+class Exchange(Protocol):
+    """One request and its answer, as a framework sees it; the HTTP edge has it ready, and ASGI is adapted to it.
+
+    `target` is what stood in the request line; names in `fields` are lower case. `client` is (address, port) of the client as far as
+    trusted proxies vouch for it, None when it has none. `body` is None for a request without one. `gone`: nobody reads the answer any more.
+    """
+
+    method: str
+    target: bytes
+    fields: list[tuple[bytes, bytes]]
+    version: str
+    gone: bool
+
+    @property
+    def body(self) -> object | None: ...
+    @property
+    def client(self) -> tuple[str, int] | None: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def root_path(self) -> str: ...
+
+    async def read(self) -> bytes:
+        """Return the next piece of the request's body, b"" at its end. Raises ConnectionError when the client left before."""
+
+    async def wait_for_input(self) -> None:
+        """Return when body arrived, the body ended, or the client left (`gone`)."""
+
+    def respond(self, status: int, fields: Iterable[tuple[bytes, bytes]], data: bytes) -> None:
+        """Send a whole answer; a content-length is added unless `fields` has one."""
+
+    def start(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """Give status and header fields of an answer that follows in pieces."""
+
+    def write(self, data: bytes, *, more: bool = False) -> None:
+        """Send a piece of the body; the last one says `more=False`."""
+
+    async def drain(self) -> None:
+        """Wait until the client has read enough of what was written."""
+
+    async def send_file(self, path: str) -> None:
+        """After `start`: send a file as the whole body. Raises OSError for one that cannot be read."""
 
 
 class WorkerRuntime(Protocol):

@@ -1,0 +1,1 @@
+"""Egg's application framework in Python: Application and Agent, Context, controllers, services, middleware and routes."""

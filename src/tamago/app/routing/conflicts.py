@@ -31,7 +31,7 @@ def _blocker(before: list[Route], route: Route) -> Route | None:
     """Return a route that takes what this one was registered for, if all of it (or, with methods of its own, any of them) is gone."""
     taken: dict[str, Route] = {}
     for other in before:
-        if not taken.keys() >= set(_kinds(other)) and covers(other.pattern, route.pattern):
+        if covers(other.pattern, route.pattern):
             taken = dict.fromkeys(_kinds(other), other) | taken
     lost = [taken.get(kind) for kind in _kinds(route)]
     if route.methods == ALL_METHODS:

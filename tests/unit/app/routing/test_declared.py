@@ -101,4 +101,4 @@ def test_a_wrong_declaration_is_refused_when_it_is_collected() -> None:
 
 def test_more_special_patterns_sort_first() -> None:
     ordered = ["/a", "/a/b", "/a/{x}.json", "/a/{x:int}", "/a/{x}", "/a/{x}/c", "/a/{x:path}", "/{x}", "/{x:path}"]
-    assert sorted(ordered[::-1], key=lambda template: declared.specificity(pattern(template))) == ordered
+    assert sorted(set(ordered), key=lambda template: declared.specificity(pattern(template))) == ordered

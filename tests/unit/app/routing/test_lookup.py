@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.unit.app.routing.routes import PATHS, TEMPLATES, route, walk
 
+from tamago.app.routing import lookup
 from tamago.app.routing.lookup import build_leaves, build_static
 from tamago.app.routing.route import Outcome
 from tamago.app.routing.table import Matcher
@@ -11,6 +13,17 @@ _METHODS = st.sampled_from(["POST", "PUT", "POST,PUT"])
 _ROUTES = st.lists(st.builds(lambda methods, template: route(f"{methods} {template}"), _METHODS, TEMPLATES), max_size=14)
 
 
+@pytest.fixture(params=["one expression for all", "a branch as soon as possible"])
+def shape(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "_ENOUGH_FOR_ONE_EXPRESSION", 100 if request.param.startswith("one") else 1)
+
+
+# The fixture only decides how tables are built, for all examples alike.
+_PROPERTY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@pytest.mark.usefixtures("shape")
+@_PROPERTY
 @given(_ROUTES, st.sampled_from(["POST", "PUT"]), PATHS)
 def test_a_table_finds_what_a_walk_in_registration_order_finds(routes: list, method: str, path: bytes) -> None:
     expected, params = walk(routes)(method, path)

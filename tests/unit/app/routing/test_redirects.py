@@ -24,13 +24,12 @@ class Ctx:
 
 
 def endpoint_of(route: Route) -> Endpoint:
-    return route.endpoint or handler
+    return route.endpoint if route.is_bound else handler
 
 
 def follow(router: Router, path: bytes, method: str = "GET") -> tuple[int, str | None]:
     found, params = router.compile(endpoint_of).match(method, path)
     ctx = Ctx(params)
-    assert found.endpoint is not None
 
     async def run(endpoint: Endpoint) -> None:
         await endpoint(ctx)

@@ -23,7 +23,6 @@ class Ctx:
 
 def answer(found: Route) -> Ctx:
     ctx = Ctx()
-    assert found.endpoint is not None
 
     async def run(endpoint: Any) -> None:
         await endpoint(ctx)

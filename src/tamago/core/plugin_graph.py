@@ -113,10 +113,9 @@ def dependents(nodes: Mapping[str, Node], order: Sequence[str]) -> dict[str, tup
 
 
 def _missing_line(nodes: Mapping[str, Node], roots: Sequence[str], name: str, reason: str) -> str:
-    needing = [other for other, node in nodes.items() if name in node.dependencies]
-    chain = chain_to(nodes, roots, name)
-    through = f" ({_arrows(chain)})" if len(chain) > 2 else ""
-    needed = f"needed by {' and '.join(needing)}{through}" if needing else "enabled"
+    chains = [chain_to(nodes, roots, other) for other, node in nodes.items() if name in node.dependencies]
+    needing = [f"{chain[-1]} ({_arrows((*chain, name))})" if len(chain) > 1 else chain[-1] for chain in chains if chain]
+    needed = f"needed by {' and '.join(needing)}" if needing else "enabled"
     return f"{name} is {needed}: {reason}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from tamago.app.binding.bad_values import Source
 from tamago.app.binding.bodies import BodyReader
@@ -15,14 +15,16 @@ from tamago.app.binding.refusing import refusal
 from tamago.app.binding.source_text import SourceText
 from tamago.app.binding.threads import call_in_thread
 
+_R = TypeVar("_R", bound=Route)
 
-def compile_handlers(routes: Iterable[Route], *, app: App) -> list[Endpoint]:
-    """Return an endpoint for each route. Raises HandlerError with what is wrong with all of them."""
-    endpoints: list[Endpoint] = []
+
+def compile_handlers(routes: Iterable[_R], *, app: App) -> dict[_R, Endpoint]:
+    """Return the endpoint of each route. Raises HandlerError with what is wrong with all of them."""
+    endpoints: dict[_R, Endpoint] = {}
     problems: list[str] = []
     for route in routes:
         try:
-            endpoints.append(compile_handler(route, app=app))
+            endpoints[route] = route.endpoint or compile_handler(route, app=app)
         except HandlerError as error:
             problems.extend(error.problems)
     if problems:

@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from tamago.app.binding.service_index import ServiceIndex
 
-Endpoint = Callable[[Any], Awaitable[None]]
+Endpoint = Callable[[Any], Awaitable[object]]
 """Answers the request of a context."""
 
 
 class Route(Protocol):
-    """A registered route.
+    """A registered route, hashable.
 
-    `handler` is a function or a method of a controller's class. A route may have an attribute `controller`, the class whose method it is:
-    an inherited method does not know by itself in whose name it is called.
+    `handler` is a function; if it is a method, `controller` is the class in whose name it is called. A route that needs no binding has its
+    `endpoint` already: a redirect, for one.
     """
 
     @property
     def handler(self) -> Callable[..., Any]: ...
+    @property
+    def controller(self) -> type | None: ...
     @property
     def path(self) -> str: ...
     @property
     def methods(self) -> Collection[str]: ...
     @property
     def websocket(self) -> bool: ...
+    @property
+    def endpoint(self) -> Endpoint | None: ...
 
 
 class Threads(Protocol):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tamago.app.binding.annotations import namespace_of
 from tamago.app.binding.contract import Route
-from tamago.core.context_class import Controller
 
 
 class Flow(Enum):
@@ -49,7 +47,7 @@ class Handler:
 def handler_of(route: Route) -> tuple[Handler, list[str]]:
     """Return what the route calls, and what is wrong with it."""
     function = route.handler
-    controller = getattr(route, "controller", None) or owner_of(function)
+    controller = route.controller
     problems = []
     try:
         parameters = tuple(inspect.signature(function).parameters.values())
@@ -59,29 +57,13 @@ def handler_of(route: Route) -> tuple[Handler, list[str]]:
     if controller is not None:
         parameters = parameters[1:]
     elif parameters and parameters[0].name == "self":
-        problems.append(
-            "it has a parameter self but is no method of a Controller: derive its class from Controller, at the top of its module"
-        )
+        problems.append("it has a parameter self but is no method of a controller: put its class into app/controller")
     flow = _flow(function)
     if flow is None:
         problems.append("it is a generator without async, which would block the event loop between pieces: write async def")
     if flow is Flow.THREAD and route.websocket:
         problems.append("a websocket's handler must be async def")
     return Handler(function=function, controller=controller, flow=flow or Flow.THREAD, parameters=parameters), problems
-
-
-def owner_of(function: Callable[..., Any]) -> type[Controller] | None:
-    """Return the controller whose body defines `function`, None for another function.
-
-    A method taken from its class is a plain function, which knows its class by name only.
-    """
-    found: Any = None
-    names = namespace_of(function)
-    *owners, own = getattr(function, "__qualname__", "").split(".")
-    for name in owners:
-        found = names.get(name)
-        names = vars(found) if isinstance(found, type) else {}
-    return found if isinstance(found, type) and issubclass(found, Controller) and names.get(own) is function else None
 
 
 def _flow(function: Callable[..., Any]) -> Flow | None:

@@ -83,7 +83,9 @@ class ParameterReader:
     def _read(self, parameter: inspect.Parameter) -> Parameter | None:
         name = parameter.name
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            self.problems.append(f"{parameter.replace(annotation=REQUIRED)} says nothing of what is wanted; if it is a decorator's, use functools.wraps")
+            self.problems.append(
+                f"{parameter.replace(annotation=REQUIRED)} says nothing of what is wanted; if it is a decorator's, use functools.wraps"
+            )
             return None
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         written = parameter.annotation

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -69,13 +70,21 @@ class ExtendedContext(FakeContext):
     """What an application's own extension of the context makes of it."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class FakeRoute:
+    """A route; who is its controller, a router would have found out."""
+
     handler: Callable[..., Any]
     path: str = "/"
     methods: tuple[str, ...] = ("POST",)
     websocket: bool = False
     controller: type | None = None
+    endpoint: Callable[..., Awaitable[object]] | None = None
+
+    def __post_init__(self) -> None:
+        name, _, method = getattr(self.handler, "__qualname__", "").rpartition(".")
+        owner = getattr(sys.modules[self.handler.__module__], name, None) if method else None
+        self.controller = self.controller or (owner if isinstance(owner, type) else None)
 
 
 class OneThreadEach:

@@ -125,7 +125,7 @@ def test_a_union_that_msgspec_cannot_tell_apart_is_an_error() -> None:
 
 
 def test_a_method_whose_controller_nobody_knows_is_an_error() -> None:
-    assert problems(loose)[0].startswith("it has a parameter self but is no method of a Controller")
+    assert problems(loose)[0].startswith("it has a parameter self but is no method of a controller")
 
 
 def test_the_handlers_of_all_routes_are_checked_together_and_named_with_their_place() -> None:
@@ -140,7 +140,14 @@ def test_the_handlers_of_all_routes_are_checked_together_and_named_with_their_pl
     assert first.startswith(f"two_bodies (POST /a, {__file__}:")
     assert second.startswith(f"unannotated (GET/PUT /b, {__file__}:")
     assert "2 things are wrong" in str(caught.value)
-    assert len(compile_handlers(routes[1:2], app=FakeApp())) == 1
+    assert compile_handlers(routes[1:2], app=FakeApp()).keys() == {routes[1]}
+
+
+def test_a_route_that_has_its_endpoint_keeps_it() -> None:
+    async def redirect(ctx: Any) -> None: ...
+
+    route = FakeRoute(handler=unannotated, endpoint=redirect)
+    assert compile_handlers([route], app=FakeApp()) == {route: redirect}
 
 
 def test_a_marked_body_is_one_whatever_its_type() -> None:

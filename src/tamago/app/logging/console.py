@@ -56,7 +56,7 @@ class DevFormatter(logging.Formatter):
         time = self._paint(f"{self._stamp(record)}.{int(record.msecs):03d}", _DIM)
         level = self._paint(f"{_SHORT.get(record.levelname, record.levelname):<5}", _COLOURS.get(record.levelno, _DIM))
         context = context_of(record, self._current)
-        about = "" if context is None else self._paint(shown(_request(context, record)), _CYAN) + "  "
+        about = "" if context is None else self._paint(shown(_request(context)), _CYAN) + "  "
         return f"{time} {level} {self._paint(self._process, _DIM)}  {about}{text}"
 
     def _paint(self, text: str, colour: str) -> str:
@@ -104,8 +104,8 @@ class Console:
             self._own.close()
 
 
-def _request(context: object, record: logging.LogRecord) -> str:
-    return "{method} {url} {use_ms}ms".format_map(context_facts(context, record.created))
+def _request(context: object) -> str:
+    return "{method} {url} {use_ms}ms".format_map(context_facts(context))
 
 
 def _colours() -> bool:

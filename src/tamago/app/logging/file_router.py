@@ -39,10 +39,15 @@ class FileRouter(logging.Handler):
             found = self._found[key] = self._find(*key)
         urgent = record.levelno >= logging.ERROR
         for formatter, files in zip((self._text, self._json), found, strict=True):
-            if files:
+            if not files:
+                continue
+            try:
                 line = _encode(formatter.format(record))
-                for file in files:
-                    file.push(line, urgent=urgent)
+            except Exception:  # noqa: BLE001  such as what an application's own context raises
+                self.handleError(record)
+                continue
+            for file in files:
+                file.push(line, urgent=urgent)
 
     def reopen(self) -> None:
         """Open all files by their names again. Raises LogFileError for those that cannot be; the others are."""

@@ -70,14 +70,13 @@ def context_of(record: logging.LogRecord, current: Current) -> object | None:
     return getattr(record, "context", None) or current()
 
 
-def context_facts(context: object, now: float) -> dict[str, Any]:
-    """Return what a line says of the request, in this order. `now` is the time as in `time.time()`; unknown values are "-"."""
-    start = getattr(context, "start_time", None)
+def context_facts(context: object) -> dict[str, Any]:
+    """Return what a line says of the request, in this order; unknown values are "-"."""
     return {
         "user_id": getattr(context, "user_id", None) or "-",
         "ip": getattr(context, "ip", None) or "-",
         "trace_id": getattr(context, "trace_id", None) or getattr(context, "request_id", None) or "-",
-        "use_ms": max(0, round((now - start) * 1000)) if start else 0,
+        "use_ms": round(getattr(context, "elapsed", 0.0) * 1000),
         "method": getattr(context, "method", None) or "-",
         "url": getattr(context, "url", None) or "-",
     }
@@ -102,7 +101,7 @@ class FileFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end."""
         context = context_of(record, self._current)
-        bracket = "" if context is None else _bracket(context_facts(context, record.created))
+        bracket = "" if context is None else _bracket(context_facts(context))
         text = source_of(record.name) + message_of(record)
         if trace := traceback_of(record):
             text = f"{text}\n{trace}"
@@ -130,7 +129,7 @@ class JsonFormatter(logging.Formatter):
             "message": message_of(record),
         }
         if (context := context_of(record, self._current)) is not None:
-            fields |= context_facts(context, record.created)
+            fields |= context_facts(context)
         if trace := traceback_of(record):
             fields["traceback"] = trace
         extra = {key: value for key, value in vars(record).items() if key not in _PLAIN_FIELDS}

@@ -16,7 +16,7 @@ class Context:
     method: str = "GET"
     url: str = "/?a=1"
     ip: str = "127.0.0.1"
-    start_time: float = 0.0
+    elapsed: float = 0.0
     request_id: str = ""
     user_id: str = ""
 
@@ -32,12 +32,11 @@ def line(entry: logging.LogRecord, context: Context | None = None) -> str:
 
 
 def failed(message: str) -> logging.LogRecord:
-    try:
+    entry = record("it broke", level=logging.ERROR)
+    with pytest.raises(ValueError) as caught:
         raise ValueError(message)
-    except ValueError as error:
-        entry = record("it broke", level=logging.ERROR)
-        entry.exc_info = (ValueError, error, error.__traceback__)
-        return entry
+    entry.exc_info = (ValueError, caught.value, caught.tb)
+    return entry
 
 
 def test_a_line_without_a_request_is_eggs() -> None:
@@ -45,10 +44,10 @@ def test_a_line_without_a_request_is_eggs() -> None:
 
 
 def test_a_line_of_a_request_tells_user_address_trace_time_and_url() -> None:
-    context = Context(start_time=1_700_000_000.0)
+    context = Context(elapsed=0.0073)
     written = line(record("warny", level=logging.WARNING, name="app.controller.home"), context)
     assert written.endswith(f" WARNING {os.getpid()} [-/127.0.0.1/-/7ms GET /?a=1] [controller.home] warny")
-    known = Context(user_id="7", request_id="abc", start_time=1_700_000_000.0)
+    known = Context(user_id="7", request_id="abc", elapsed=0.0073)
     assert "[7/127.0.0.1/abc/7ms GET /?a=1] hi" in line(record("hi"), known)
 
 
@@ -102,7 +101,7 @@ def test_a_wrong_log_call_is_reported_in_its_place() -> None:
 
 
 def test_json_lines_say_the_same_and_what_was_given_as_extra() -> None:
-    formatter = JsonFormatter(lambda: Context(start_time=1_700_000_000.0))
+    formatter = JsonFormatter(lambda: Context(elapsed=0.0073))
     entry = json.loads(formatter.format(record("paid %d", 7, name="app.service.order", order=7, when=object)))
     assert entry["message"] == "paid 7"
     assert (entry["level"], entry["logger"], entry["pid"], entry["order"]) == ("INFO", "app.service.order", os.getpid(), 7)

@@ -82,7 +82,7 @@ def test_custom_loggers_are_found_by_name_and_unknown_ones_are_not(tmp_path: Pat
 
 
 def test_lines_name_the_request_they_belong_to(tmp_path: Path) -> None:
-    context = SimpleNamespace(method="GET", url="/a", ip="::1", start_time=0, request_id="r1")
+    context = SimpleNamespace(method="GET", url="/a", ip="::1", elapsed=0.0, request_id="r1")
     with loggers(tmp_path) as made:
         token = running.set(context)
         made.logger.info("inside")
@@ -132,7 +132,7 @@ def test_the_message_log_reload_opens_the_files_again(tmp_path: Path) -> None:
     class Messenger:
         def on(self, action: str, handler: Callable[[Any], Any]) -> Callable[[], None]:
             listeners[action] = handler
-            return lambda: listeners.clear()
+            return listeners.clear
 
     with loggers(tmp_path) as made:
         made.listen(Messenger())
@@ -266,7 +266,7 @@ def test_once_ready_in_prod_the_console_says_where_to_look_and_has_errors_only(t
 def test_while_developing_the_console_stays_and_is_easy_to_read(tmp_path: Path, console: list[str]) -> None:
     with loggers(tmp_path, env="local") as made:
         made.ready()
-        token = running.set(SimpleNamespace(method="GET", url="/a", start_time=0))
+        token = running.set(SimpleNamespace(method="GET", url="/a", elapsed=0.0))
         logging.getLogger("app.service.user").warning("hello\x1b[2J")
         running.reset(token)
     assert [line.split(" ", 1)[1] for line in console] == ["WARN  worker 1  GET /a 0ms  [service.user] hello\\x1b[2J"]

@@ -24,8 +24,8 @@ DEFAULT_IGNORE: Final[tuple[Rule, ...]] = (
 )
 """Egg's keys, in every spelling, and what else commonly names a secret."""
 
-_USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^/?#\s@:]*):[^/?#\s@]+@", re.IGNORECASE)
-"""The password in a URL such as postgres://user:password@host/."""
+_USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^/?#\s@:]*):[^\s@]+@", re.IGNORECASE)
+"""The password in a URL such as postgres://user:password@host/. Drivers also take one with a / in it: better to hide too much."""
 
 
 def redact(value: Any, ignore: Collection[Rule] = DEFAULT_IGNORE, ignore_paths: Collection[str] = ()) -> Any:

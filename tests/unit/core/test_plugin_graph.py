@@ -115,9 +115,7 @@ def literal(nodes: Mapping[str, Node], enabled: Sequence[str]) -> Sequenced:
     seq(enabled, [], False)
     if missing or recursive:
         sequence.clear()
-    return Sequenced(
-        order=tuple(name for name in sequence if requires.get(name)), missing=tuple(missing), recursive=tuple(recursive)
-    )
+    return Sequenced(order=tuple(name for name in sequence if requires.get(name)), missing=tuple(missing), recursive=tuple(recursive))
 
 
 letters = st.sampled_from("abcdef")

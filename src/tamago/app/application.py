@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
-import msgspec
-
-from tamago.app import anonymous
-from tamago.app.asgi_exchange import AsgiExchange, Message, Receive, Scope, Send
 from tamago.app.background import BackgroundTasks
 from tamago.app.base_application import BaseApplication
 from tamago.app.binding import ServiceIndex, compile_handler, inject
 from tamago.app.chain import compile_chain
 from tamago.app.context import Context
 from tamago.app.cookie_keys import Keys
-from tamago.app.current import current
 from tamago.app.dispatch import call_route, compile_dispatch
-from tamago.app.lifespan import serve_lifespan
 from tamago.app.loaded import Loaded
 from tamago.app.middleware_setup import FoundMiddleware, compile_chains, set_up
 from tamago.app.mounts import Mounts
@@ -27,10 +19,8 @@ from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
 from tamago.app.response import ResponseView
 from tamago.app.routing import Route, Router, RouteTable
-from tamago.app.websocket_dispatch import serve_websocket
 from tamago.core.context_class import Controller, Helper, Service
 from tamago.core.custom_loader import install, load_custom, read_custom_loaders
-from tamago.core.dumps import dump_routes
 from tamago.core.extending import check_extend_files, compose, find_extends
 from tamago.core.finding import find_modules
 from tamago.core.importing import import_found

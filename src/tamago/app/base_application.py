@@ -201,9 +201,7 @@ class BaseApplication:
         with self.timing.measure("Check Config"):
             self.config = check_config(configured, loaded.models)
         self._origins = configured.origins
-        self._loggers = build_loggers(
-            self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get
-        )
+        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
         self._loggers.listen(self.messenger)
         self._configured()
 

@@ -77,8 +77,8 @@ def anonymous_context(
         exchange.body, exchange.pieces = body, [body]
         given.setdefault(b"content-length", b"%d" % len(body))
     exchange.fields = list({**dict(exchange.fields), **given}.items())
-    found = context.app.match(method, split_target(exchange.target)[0])
-    return context(exchange, found.route, found.params)
+    route, params = context.app.find(exchange, method, split_target(exchange.target)[0])
+    return context(exchange, route, params)
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ class Context:
     websocket: WebSocket
     """The websocket, in the handler of a websocket route."""
 
-    def __init__(self, exchange: Exchange, route: RoutedTo, params: dict[str, Any]) -> None:
+    def __init__(self, exchange: Exchange, route: RoutedTo, params: Mapping[str, Any]) -> None:
         self.exchange = exchange
         self.route = route
         self.params = params
@@ -108,8 +108,7 @@ class Context:
             self.target = path.encode()
         # Made from the old line; cookies and the like come from elsewhere and stay.
         vars(self).pop("request", None)
-        found = self.app.match(self.method, split_target(self.target)[0])
-        self.route, self.params = found.route, found.params
+        self.route, self.params = self.app.find(self.exchange, self.method, split_target(self.target)[0])
 
     async def raw_body(self) -> bytes:
         """Read the body as bytes, once. Raises PayloadTooLargeError past its kind's limit in `config.body_parser`."""

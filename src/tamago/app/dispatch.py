@@ -41,8 +41,8 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], cha
         path = exchange.target
         if 63 in path or path[0] != 47:  # a "?", or no "/" first
             path, _ = split_target(path)
-        found = match(method, path)
-        ctx = context(exchange, found.route, found.params)
+        route, params = match(method, path) if match is not None else app.find(exchange, method, path)
+        ctx = context(exchange, route, params)
         current.set(ctx)
         try:
             if requested:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tamago.app.events import Events
     from tamago.app.request import RequestView
     from tamago.app.response import ResponseView
+    from tamago.types import Exchange
 
 Endpoint = Callable[["Context"], Awaitable[object]]
 """Answers a request by setting `ctx.body` and its like."""
@@ -24,15 +25,12 @@ class RoutedTo(Protocol):
     def endpoint(self) -> Endpoint: ...
     @property
     def timeout(self) -> float | None: ...
-
-
-class Routed(Protocol):
-    """What routing found. There always is a route: one that leaves 404, 405 or OPTIONS stands for those that do not exist."""
-
     @property
-    def route(self) -> RoutedTo: ...
-    @property
-    def params(self) -> dict[str, Any]: ...
+    def websocket(self) -> bool: ...
+
+
+Routed = tuple[RoutedTo, Mapping[str, Any]]
+"""What routing found. There always is a route: one that leaves 404, 405 or OPTIONS stands for those that do not exist."""
 
 
 class ContextHost(Protocol):
@@ -54,8 +52,11 @@ class ContextHost(Protocol):
     def services(self, context: Context) -> Any:
         """Make the namespace of services of one context."""
 
-    def match(self, method: str, path: bytes) -> Routed:
-        """Find the route of a method and a path as it stands in the request line."""
+    match: Callable[[str, bytes], Routed] | None
+    """Finds the route of a method and a path as it stands in the request line; None where the Host field has to be looked at as well."""
+
+    def find(self, exchange: Exchange, method: str, path: bytes) -> Routed:
+        """Find the route of a method and a path for this request's host."""
 
     on_error: Callable[[Exception, Context], Awaitable[None] | None]
     """Turns an error into an answer, by setting `ctx.body` and its like. The `onerror` plugin replaces it."""

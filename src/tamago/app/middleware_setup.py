@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tamago.app.chain import CallNext, Middleware, compile_chain
 from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
@@ -59,10 +61,11 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     return [middleware for middleware in made if middleware is not None]
 
 
-def make(name: str, found: FoundMiddleware, options: Mapping[str, Any] | None, app: Any) -> NamedMiddleware | None:
+def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted."""
-    options = options if isinstance(options, Mapping) else {}
-    if not options.get("enable", True):
+    options = {} if options is None else options
+    said = msgspec.structs.asdict(options) if isinstance(options, msgspec.Struct) else options
+    if not said.get("enable", True):
         return None
     exported = found.exported
     run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
@@ -71,7 +74,7 @@ def make(name: str, found: FoundMiddleware, options: Mapping[str, Any] | None, a
     if not callable(run):
         raise MiddlewareError([f"middleware {name!r} in {found.source} is {run!r}, which cannot be called"])
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
-    rule = applies(name, options)
+    rule = applies(name, said)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tamago.app.anonymous import AnonymousExchange
 from tamago.app.asgi_exchange import AsgiExchange, Receive, Scope, Send
@@ -16,7 +16,6 @@ from tamago.app.websocket import WebSocket, WebSocketClosedError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
-    from tamago.app.host import Routed
 
 logger = logging.getLogger("tamago.app")
 
@@ -24,20 +23,20 @@ _GOING_WRONG = 1011
 
 
 async def serve_websocket(
-    context: type[Context], match: Callable[[bytes], Routed | None], scope: Scope, receive: Receive, send: Send
+    context: type[Context], match: Callable[[bytes], tuple[Any, Mapping[str, Any]]], scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Run the route of a websocket. `match` finds it by its path, or None. What fails is logged, and closes with 1011."""
+    """Run the route of a websocket. `match` finds it by its path. What fails is logged, and closes with 1011."""
     exchange = AsgiExchange(scope, receive, send)
     websocket = WebSocket(scope, receive, send)
-    found = match(split_target(exchange.target)[0])
-    if found is None:
+    route, params = match(split_target(exchange.target)[0])
+    if not route.websocket:
         await websocket.refuse(404, [(b"content-type", b"text/plain; charset=utf-8")], b"Not Found")
         return
-    ctx = context(exchange, found.route, found.params)
+    ctx = context(exchange, route, params)
     ctx.websocket = websocket
     token = current.set(ctx)
     try:
-        await found.route.endpoint(ctx)
+        await route.endpoint(ctx)
         await websocket.close()
     except WebSocketClosedError:
         pass  # the client left, and the handler had nothing to do about it

@@ -89,7 +89,7 @@ class ParameterReader:
             return None
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         written = parameter.annotation
-        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.services.names)
+        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.service_index.names)
         if self._is_context(name, annotation):
             return Parameter(name=name, keyword=keyword, source=Source.CONTEXT, key="")
         if isinstance(annotation, Unresolved):
@@ -110,7 +110,7 @@ class ParameterReader:
 
     def _service(self, name: str, keyword: bool, service: type[Service]) -> Parameter | None:
         try:
-            path = self._app.services.path_of(service)
+            path = self._app.service_index.path_of(service)
         except InjectionError as error:
             self.problems.extend(f"{name}: {problem}" for problem in error.problems)
             return None

@@ -125,4 +125,4 @@ class FakeApp:
     threads: OneThreadEach = field(default_factory=OneThreadEach)
 
     def __post_init__(self) -> None:
-        self.services = ServiceIndex(self.tree)
+        self.service_index = ServiceIndex(self.tree)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -17,6 +17,9 @@ from tamago.core.unit import LoadUnit
 
 Models = Mapping[str, type[msgspec.Struct]]
 """The model of each part that has one, by the name of the part."""
+
+DEFAULT_OF: Final = "default of "
+"""How the origin of a model's default begins."""
 
 _EXAMPLE = 'models = {"mail": MailConfig}'
 
@@ -43,7 +46,7 @@ def collect_models(units: Sequence[LoadUnit], plugins: Iterable[ResolvedPlugin] 
 def default_layers(models: Models) -> list[Layer]:
     """Return what the models say for what no file sets, so that hooks see complete configuration too."""
     return [
-        Layer(origin=f"default of {model.__name__} ({inspect.getfile(model)})", values={part: _defaults(model)}, defines=True)
+        Layer(origin=f"{DEFAULT_OF}{model.__name__} ({inspect.getfile(model)})", values={part: _defaults(model)}, defines=True)
         for part, model in models.items()
     ]
 

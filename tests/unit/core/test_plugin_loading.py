@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.unit.core.config_disk import Project, project
 
 from tamago.core.plugin import PluginEntry
 from tamago.core.plugin_declaring import PluginDeclarationError
@@ -16,7 +17,6 @@ from tamago.core.plugin_finding import BadPluginError, PluginNotFoundError
 from tamago.core.plugin_graph import PluginOrderError
 from tamago.core.plugin_loading import DisabledPluginError
 from tamago.core.unit import LoadUnit, UnitKind
-from tests.unit.core.config_disk import Project, project
 
 
 @pytest.fixture(name="blog")
@@ -33,7 +33,7 @@ def declare(blog: Project, file: str = "config/plugin.py", **plugins: object) ->
 
 def plugins(blog: Project, **says: dict[str, tuple[str, ...]]) -> None:
     for name, word in says.items():
-        blog.plugin(name, **word)
+        blog.plugin(name, says=word)
 
 
 # ── Egg's named cases ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,7 +192,7 @@ def test_a_plugin_of_another_environment_brings_nothing_it_needs(blog: Project) 
 
 def test_a8_a_later_place_replaces_an_earlier_one(blog: Project) -> None:
     blog.install("session_package/__init__.py", "from tamago.core.plugin import Plugin\nplugin = Plugin(name='session', version='1')")
-    blog.plugin("session", version="2")
+    blog.plugin("session", says={"version": "2"})
     framework = blog.framework("fw")
     blog.install("fw/config/plugin.py", "plugins = {'session': {'package': 'session_package'}}")
     assert blog.plugins(framework).all["session"].version == "1"
@@ -312,7 +312,7 @@ def test_an_entry_point_makes_a_plugin_known_but_never_enables_it(blog: Project)
     entry_point(blog, "tamago_redis", "redis", "tamago_redis")
     assert blog.order() == []
     assert "tamago_redis" not in sys.modules
-    declare(blog, redis=None or {"enable": True})
+    declare(blog, redis={"enable": True})
     redis = blog.plugins().all["redis"]
     assert (redis.package, redis.version, redis.directory) == ("tamago_redis", "1.2", blog.site / "tamago_redis")
 
@@ -411,7 +411,7 @@ def test_a_directory_with_a_name_that_cannot_be_imported_is_an_error(blog: Proje
 def test_a_module_that_is_no_package_is_an_error(blog: Project) -> None:
     blog.install("single_module.py", "from tamago.core.plugin import Plugin\nplugin = Plugin(name='one')")
     blog.write("config/plugin.py", "plugins = {'one': {'package': 'single_module'}}")
-    with pytest.raises(BadPluginError, match="is a module .* not a package"):
+    with pytest.raises(BadPluginError, match=r"is a module .* not a package"):
         blog.plugins()
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, get_args
 
 import msgspec
 
 from tamago.core.config_errors import ConfigError
-from tamago.core.config_merge import Layer
+from tamago.core.config_merge import DEFAULT_OF, Layer
 from tamago.core.config_module import export, file_of
-from tamago.core.config_problems import convert, struct_of
+from tamago.core.config_problems import Models, convert, struct_of
 from tamago.core.plugin_resolved import ResolvedPlugin
 from tamago.core.unit import LoadUnit
-
-Models = Mapping[str, type[msgspec.Struct]]
-"""The model of each part that has one, by the name of the part."""
-
-DEFAULT_OF: Final = "default of "
-"""How the origin of a model's default begins."""
 
 _EXAMPLE = 'models = {"mail": MailConfig}'
 

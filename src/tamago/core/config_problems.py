@@ -13,6 +13,9 @@ import msgspec
 Key = tuple[str, ...]
 """A path into configuration: ("logger", "level")."""
 
+Models = Mapping[str, type[msgspec.Struct]]
+"""The model of each part of configuration that has one, by the name of the part."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:

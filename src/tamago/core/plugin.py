@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
 
@@ -40,3 +41,53 @@ class PluginEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     dependencies: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One word about one plugin. `source` is the file, or TAMAGO_PLUGINS; a relative path in it starts at `base`."""
+
+    entry: PluginEntry
+    source: str
+    base: Path
+    by_app: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """All that is said about one plugin, merged; `history` has every word, the last one wins."""
+
+    name: str
+    enable: bool = False
+    package: str = ""
+    path: Path | None = None
+    dependencies: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    history: tuple[Declaration, ...] = field(default=())
+
+    @property
+    def source(self) -> str:
+        """Who spoke last: the one that decides whether it is enabled."""
+        return self.history[-1].source if self.history else ""
+
+    @property
+    def refused(self) -> bool:
+        """True for one that the application itself disabled."""
+        return bool(self.history) and not self.enable and self.history[-1].by_app
+
+
+def merge(declared: Declared, declaration: Declaration) -> Declared:
+    """Let a later declaration override an earlier one, as Egg does: a new package or path replaces both, an empty tuple says nothing."""
+    entry = declaration.entry
+    placed = bool(entry.package or entry.path)
+    return replace(
+        declared,
+        enable=entry.enable,
+        package=entry.package if placed else declared.package,
+        path=((declaration.base / entry.path) if entry.path else None) if placed else declared.path,
+        dependencies=entry.dependencies or declared.dependencies,
+        optional=entry.optional or declared.optional,
+        env=entry.env or declared.env,
+        history=(*declared.history, declaration),
+    )

@@ -12,8 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tamago.core.config_problems import did_you_mean
-from tamago.core.plugin import Plugin
-from tamago.core.plugin_declaring import Declared
+from tamago.core.plugin import Declared, Plugin
 from tamago.errors import TamagoError
 
 GROUP = "tamago.plugins"

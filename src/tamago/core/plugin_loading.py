@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tamago.core.app_info import AppInfo
-from tamago.core.plugin_declaring import Declared, read_declarations
+from tamago.core.plugin import Declared
+from tamago.core.plugin_declaring import read_declarations
 from tamago.core.plugin_finding import Found, PluginNotFoundError, known_packages, load, locate
 from tamago.core.plugin_graph import Node, PluginOrderError, chain_to, dependents, sequencify
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin

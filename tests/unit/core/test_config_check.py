@@ -14,9 +14,9 @@ from tamago.core.config import Config, FrozenConfigError
 from tamago.core.config_check import CONFUSED, check_config
 from tamago.core.config_environment import environment_layers, texts
 from tamago.core.config_errors import ConfigError
-from tamago.core.config_loading import LoadedConfig
-from tamago.core.config_merge import Layer, merged, origins
-from tamago.core.config_models import Models, default_layers
+from tamago.core.config_merge import Layer, LoadedConfig, merged, origins
+from tamago.core.config_models import default_layers
+from tamago.core.config_problems import Models
 
 
 class Rotate(msgspec.Struct, frozen=True):

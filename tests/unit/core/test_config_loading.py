@@ -12,10 +12,10 @@ from tests.unit.core.config_disk import Project, project
 
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_files import import_config
-from tamago.core.config_loading import LoadedConfig, load_config
-from tamago.core.config_merge import why
-from tamago.core.config_models import Models
+from tamago.core.config_loading import load_config
+from tamago.core.config_merge import LoadedConfig, why
 from tamago.core.config_module import MissingExportError, ShadowedModuleError
+from tamago.core.config_problems import Models
 from tamago.core.unit import LoadUnit, UnitKind
 
 

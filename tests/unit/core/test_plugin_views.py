@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tamago.core.plugin import PluginEntry
-from tamago.core.plugin_declaring import Declaration
+from tamago.core.plugin import Declaration, PluginEntry
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin, UnknownPluginError
 from tamago.core.plugin_views import COLUMNS, GraphFormat, graph, rows
 

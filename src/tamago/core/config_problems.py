@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
+
+from tamago.core.config_suggest import did_you_mean
 
 Key = tuple[str, ...]
 """A path into configuration: ("logger", "level")."""
@@ -56,12 +57,6 @@ def struct_of(wanted: Any) -> type[msgspec.Struct] | None:
     candidates = [wanted] if isinstance(wanted, type) else [option for option in get_args(wanted) if isinstance(option, type)]
     structs = [option for option in candidates if not get_args(option) and issubclass(option, msgspec.Struct)]
     return structs[0] if len(structs) == 1 and (isinstance(wanted, type) or type(None) in get_args(wanted)) else None
-
-
-def did_you_mean(name: str, known: Iterator[str] | list[str]) -> str:
-    """Return "; did you mean X?" or nothing."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _parts(value: object, wanted: Any) -> Iterator[tuple[str, object, Any]]:

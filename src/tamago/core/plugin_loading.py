@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tamago.core.app_info import AppInfo
 from tamago.core.plugin import Declared
 from tamago.core.plugin_declaring import read_declarations
-from tamago.core.plugin_finding import Found, PluginNotFoundError, known_packages, load, locate
+from tamago.core.plugin_finding import Found, Installed, PluginNotFoundError, load, locate
 from tamago.core.plugin_graph import Node, PluginOrderError, chain_to, dependents, sequencify
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin
 from tamago.core.unit import LoadUnit
@@ -44,35 +44,35 @@ def load_plugins(info: AppInfo, frameworks: Sequence[LoadUnit], environ: Mapping
     `PluginDeclarationError`, `PluginNotFoundError`, `BadPluginError`, `DisabledPluginError` and `PluginOrderError`.
     """
     declared = read_declarations(info, frameworks, environ)
-    candidates = _import_needed(info, declared, known_packages())
+    candidates = _import_needed(info, declared, Installed())
     refused = {name: entry.source for name, entry in declared.items() if entry.refused}
     return _order(info.env, candidates, refused)
 
 
-def _import_needed(info: AppInfo, declared: Mapping[str, Declared], known: Mapping[str, tuple[str, ...]]) -> _Candidates:
-    packages = _locate_all(info, declared, known)
+def _import_needed(info: AppInfo, declared: Mapping[str, Declared], installed: Installed) -> _Candidates:
+    packages = _locate_all(info, declared, installed)
     plugins = {name: _unloaded(entry, packages[name]) for name, entry in declared.items()}
     waiting = [name for name, entry in declared.items() if entry.enable]
     roots = list(waiting)
     seen: set[str] = set()
     for name in waiting:  # grows by what the plugins need
-        entry = declared.get(name) or (Declared(name=name) if name in known else None)
+        entry = declared.get(name) or (Declared(name=name) if installed.packages(name) else None)
         if entry is None or entry.refused or name in seen:
             continue
         seen.add(name)
-        package = packages.get(name) or locate(entry, info.directory, known, declared)
+        package = packages.get(name) or locate(entry, info.directory, installed, declared)
         plugins[name] = plugin = _resolve(entry, load(entry, package))
         if _fits(plugin, info.env):
             waiting.extend(plugin.dependencies)
     return _Candidates(plugins=plugins, roots=tuple(name for name in roots if _fits(plugins[name], info.env)))
 
 
-def _locate_all(info: AppInfo, declared: Mapping[str, Declared], known: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _locate_all(info: AppInfo, declared: Mapping[str, Declared], installed: Installed) -> dict[str, str]:
     packages: dict[str, str] = {}
     errors: list[PluginNotFoundError] = []
     for name, entry in declared.items():
         try:
-            packages[name] = locate(entry, info.directory, known, declared)
+            packages[name] = locate(entry, info.directory, installed, declared)
         except PluginNotFoundError as error:
             errors.append(error)
     if errors:

@@ -326,6 +326,13 @@ def test_a_known_plugin_that_another_needs_is_enabled_with_it(blog: Project) -> 
     assert (found.all["redis"].implicit, found.all["redis"].declared_in) == (True, "")
 
 
+def test_installed_plugins_are_only_looked_up_where_a_name_needs_it(blog: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins(blog, a={"dependencies": ("b",)}, b={})
+    declare(blog, a=True, b=True)
+    monkeypatch.setitem(sys.modules, "importlib.metadata", None)  # importing it now fails
+    assert blog.order() == ["b", "a"]
+
+
 def test_two_installed_plugins_of_one_name_must_be_told_apart(blog: Project) -> None:
     entry_point(blog, "one_redis", "redis", "one_redis")
     entry_point(blog, "two_redis", "redis", "two_redis")

@@ -84,7 +84,7 @@ def _field_problems(value: Mapping[str, object], struct: type[msgspec.Struct], p
     fields = msgspec.structs.fields(struct)
     names = [known.encode_name for known in fields]
     for key in value:
-        if key not in names:
+        if key not in names and key != struct.__struct_config__.tag_field:
             yield Problem(path=(*path, str(key)), text=f"there is no such key in {struct.__name__}{did_you_mean(str(key), names)}")
     for known in fields:
         if known.required and known.encode_name not in value:
@@ -114,7 +114,10 @@ def type_at(wanted: Any, path: Key) -> Any:
     """Return the type of what stands at `path` in a model, None if it has no such field."""
     for key in path:
         struct = struct_of(wanted)
-        if struct is None:
+        if struct is not None:
+            wanted = next((known.type for known in msgspec.structs.fields(struct) if known.encode_name == key), None)
+        elif get_origin(wanted) in (dict, Mapping):
+            wanted = get_args(wanted)[1]
+        else:
             return None
-        wanted = next((known.type for known in msgspec.structs.fields(struct) if known.encode_name == key), None)
     return wanted

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from tamago.errors import TamagoError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
@@ -26,6 +28,21 @@ class Plugin:
     env: tuple[str, ...] = ()
     config: type[msgspec.Struct] | None = None
     version: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `PluginWordError` for ("redis"), which is text and not a tuple: its letters would be taken for names."""
+        for field_name in ("dependencies", "optional", "env"):
+            value = getattr(self, field_name)
+            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+                raise PluginWordError(self.name, field_name, value)
+
+
+class PluginWordError(TamagoError):
+    """A plugin says something of itself in the wrong form."""
+
+    def __init__(self, name: str, field_name: str, value: object) -> None:
+        example = f'("{value}",)' if isinstance(value, str) else '("redis", "mail")'
+        super().__init__(f"Plugin(name={name!r}, {field_name}={value!r}): must be a tuple of names", hint=f"write {field_name}={example}")
 
 
 class PluginEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

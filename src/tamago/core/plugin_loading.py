@@ -15,18 +15,29 @@ from tamago.core.unit import LoadUnit
 from tamago.errors import TamagoError
 
 
-class DisabledPluginError(TamagoError):
-    """The application disabled plugins that enabled ones need. `pairs` are (disabled, needing)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A plugin that the application disabled in `source`, and those that need it; `chain` leads to it from one that is enabled."""
 
-    def __init__(self, chains: Sequence[tuple[str, ...]], sources: Mapping[str, str]) -> None:
-        self.pairs = tuple((chain[-1], chain[-2]) for chain in chains)
-        lines = [
-            f"the plugin {chain[-1]!r} is disabled ({sources[chain[-1]]}), but {chain[-2]!r} needs it"
-            + (f" ({' → '.join(chain)})" if len(chain) > 2 else "")
-            for chain in chains
-        ]
-        ways = [f"enable {name!r}, or disable {needing!r} as well" for name, needing in self.pairs]
+    name: str
+    source: str
+    needing: tuple[str, ...]
+    chain: tuple[str, ...]
+
+
+class DisabledPluginError(TamagoError):
+    """The application disabled plugins that enabled ones need."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        lines, ways = [], []
+        for conflict in conflicts:
+            needing = " and ".join(map(repr, conflict.needing))
+            through = f" ({' → '.join(conflict.chain)})" if len(conflict.chain) > 2 else ""
+            verb = "needs" if len(conflict.needing) == 1 else "need"
+            lines.append(f"the plugin {conflict.name!r} is disabled ({conflict.source}), but {needing} {verb} it{through}")
+            ways.append(f"enable {conflict.name!r}, or disable {needing} as well")
         super().__init__("\n".join(lines), hint="; ".join(ways))
+        self.conflicts = tuple(conflicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +99,12 @@ def _order(env: str, candidates: _Candidates, refused: Mapping[str, str]) -> Plu
     if result.missing or result.recursive:
         raise PluginOrderError(nodes, candidates.roots, result, {name: f"it {plugin.reason}" for name, plugin in out.items()})
     chains = {name: chain_to(nodes, candidates.roots, name) for name in result.order if name not in candidates.roots}
-    unwanted = [chain for name, chain in chains.items() if name in refused]
-    if unwanted:
-        raise DisabledPluginError(unwanted, refused)
     needed_by = dependents(nodes, result.order)
+    conflicts = [
+        Conflict(name=name, source=refused[name], needing=needed_by[name], chain=chain) for name, chain in chains.items() if name in refused
+    ]
+    if conflicts:
+        raise DisabledPluginError(conflicts)
     enabled = {name: _enable(fitting[name], chains.get(name, ()), needed_by.get(name, ())) for name in result.order}
     return Plugins(all={**candidates.plugins, **out, **enabled}, enabled=tuple(enabled.values()))
 

@@ -37,6 +37,14 @@ class Logger(msgspec.Struct, frozen=True):
     delay: float = 0
 
 
+class Sink(msgspec.Struct, frozen=True, tag="sink"):
+    path: str
+
+
+class Sinks(msgspec.Struct, frozen=True):
+    all: list[Sink] = []
+
+
 class Db(msgspec.Struct, frozen=True):
     url: str
     password: str = ""
@@ -133,6 +141,16 @@ def test_a_long_value_is_cut() -> None:
     assert "…" in problem
 
 
+def test_a_models_tag_is_no_unknown_key() -> None:
+    models: Models = {"sinks": Sinks}
+    config = check_config(loaded(models, ("default.py", {"sinks": {"all": [{"type": "sink", "path": "x"}]}})), models)
+    assert config.sinks == Sinks(all=[Sink(path="x")])
+    assert problems(loaded(models, ("default.py", {"sinks": {"all": [{"typ": "sink"}]}})), models) == (
+        "sinks.all.0.typ (default.py): there is no such key in Sink",
+        "sinks.all.0.path (default.py): is required by Sink",
+    )
+
+
 def test_a_part_that_is_no_dict_is_an_error() -> None:
     assert problems(loaded(LOGGER, ("default.py", {"logger": None})), LOGGER) == ("logger=None (default.py): expected object, got null",)
 
@@ -215,6 +233,11 @@ def test_a_variable_is_json_where_the_model_takes_it() -> None:
     models: Models = {"db": Db}
     config = check_config(loaded(models, ("default.py", {"db": {"url": "pg://"}}), environ={"TAMAGO__DB__POOL": "7"}), models)
     assert config.db.pool == 7
+
+
+def test_a_variable_is_text_also_below_free_names() -> None:
+    config = check_config(loaded(LOGGER, environ={"TAMAGO__LOGGER__CUSTOM__AUDIT__WHEN": "7"}), LOGGER)
+    assert config.logger.custom.audit == Rotate(when="7")
 
 
 def test_a_variable_that_fits_neither_way_is_an_error() -> None:

@@ -90,6 +90,10 @@ def test_a_later_unit_may_not_replace_a_model(blog: Project) -> None:
             "class A(msgspec.Struct, frozen=True):\n    x: str | dict | bytes | list | set\nmodels = {'a': A}",
             "the model A of 'a' .* cannot be checked",
         ),
+        (
+            "class A(msgspec.Struct, frozen=True):\n    x: 'Nowhere'\nmodels = {'a': A}",
+            "the model A of 'a' .* cannot be checked: name 'Nowhere' is not defined",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_used_is_an_error(blog: Project, source: str, problem: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.unit.core.config_disk import Project, project
 
-from tamago.core.plugin import PluginEntry
+from tamago.core.plugin import PluginEntry, PluginWordError
 from tamago.core.plugin_declaring import PluginDeclarationError
 from tamago.core.plugin_finding import BadPluginError, PluginNotFoundError
 from tamago.core.plugin_graph import PluginOrderError
@@ -141,7 +141,7 @@ def test_a6_what_the_application_disabled_and_another_needs_is_an_error_with_bot
         blog.plugins(framework)
     assert caught.value.problem == f"the plugin 'e' is disabled ({blog.directory}/config/plugin.py), but 'c' needs it (a → c → e)"
     assert caught.value.hint == "enable 'e', or disable 'c' as well"
-    assert caught.value.pairs == (("e", "c"),)
+    assert [(conflict.name, conflict.needing) for conflict in caught.value.conflicts] == [("e", ("c",))]
 
 
 def test_all_disabled_plugins_that_are_needed_are_named_and_none_of_them_is_imported(blog: Project) -> None:
@@ -150,8 +150,11 @@ def test_all_disabled_plugins_that_are_needed_are_named_and_none_of_them_is_impo
         blog.write(f"plugins/{name}/__init__.py", "raise RuntimeError('imported')")
     with pytest.raises(DisabledPluginError) as caught:
         blog.plugins(framework, variable='{"b": false, "e": false}')
-    assert caught.value.pairs == (("b", "a"), ("e", "c"))
-    assert "the plugin 'b' is disabled (TAMAGO_PLUGINS), but 'a' needs it" in caught.value.problem
+    assert caught.value.problem.splitlines() == [
+        "the plugin 'b' is disabled (TAMAGO_PLUGINS), but 'a' and 'd' need it",
+        "the plugin 'e' is disabled (TAMAGO_PLUGINS), but 'c' needs it (a → c → e)",
+    ]
+    assert caught.value.hint == "enable 'b', or disable 'a' and 'd' as well; enable 'e', or disable 'c' as well"
 
 
 def test_the_application_may_disable_both_the_needed_and_the_needing(blog: Project) -> None:
@@ -397,6 +400,14 @@ def test_a_package_that_is_not_the_plugin_is_an_error(blog: Project, source: str
     with pytest.raises(BadPluginError, match=problem) as caught:
         blog.plugins()
     assert hint in caught.value.hint
+
+
+def test_a_dependency_that_is_text_and_no_tuple_is_an_error(blog: Project) -> None:
+    plugins(blog, cache={"dependencies": "redis"})  # type: ignore[dict-item]
+    declare(blog, cache=True)
+    with pytest.raises(PluginWordError, match=r"Plugin\(name='cache', dependencies='redis'\): must be a tuple of names") as caught:
+        blog.plugins()
+    assert caught.value.hint == 'write dependencies=("redis",)'
 
 
 def test_a_directory_that_is_missing_or_no_package_is_an_error(blog: Project) -> None:

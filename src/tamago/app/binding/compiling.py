@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import msgspec
+
 from tamago.app.binding.bad_values import Source
 from tamago.app.binding.bodies import BodyReader
 from tamago.app.binding.contract import App, Context, Endpoint, Route
@@ -14,6 +16,7 @@ from tamago.app.binding.parameters import Parameter, ParameterReader
 from tamago.app.binding.refusing import refusal
 from tamago.app.binding.source_text import SourceText
 from tamago.app.binding.threads import call_in_thread
+from tamago.app.errors import BadRequestError
 
 _R = TypeVar("_R", bound=Route)
 
@@ -53,8 +56,11 @@ def _build(route: Route, handler: Handler, parameters: tuple[Parameter, ...], ap
     body = bodies[0] if bodies else None
 
     async def refuse(ctx: Context, error: Exception) -> Exception:
+        found = await refusal(ctx, parameters, body)
+        if found is None and isinstance(error, msgspec.ValidationError):
+            return BadRequestError(str(error), code="bad_value")  # msgspec reads the text of JSON a little differently than its values
         # An error that no bad value explains is somebody's bug: it stays what it is.
-        return await refusal(ctx, parameters, body) or error
+        return found or error
 
     text = SourceText()
     for parameter in parameters:

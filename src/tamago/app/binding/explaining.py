@@ -64,11 +64,7 @@ def _reasons(value: Any, annotation: Any, *, strict: bool, place: str = "", dept
 
 def _parts(value: Any, annotation: Any) -> Iterator[tuple[Any, Any, str | int]]:
     """Yield fields and items as (value, type, name), with type None for a field that is missing (value UNSET) or not known."""
-    try:
-        info = inspect.type_info(annotation)
-    except TypeError:  # `Required[...]` and the like stand only within their class
-        return
-    fields = object_of(info)
+    fields = object_of(inspect.type_info(annotation))
     if fields is not None and isinstance(value, dict) and not getattr(fields, "array_like", False):
         yield from _fields(value, fields)
     item = _item_type(annotation)
@@ -81,7 +77,10 @@ def _fields(value: dict[str, Any], info: ObjectType) -> Iterator[tuple[Any, Any,
     types = typing.get_type_hints(info.cls, include_extras=True)
     for field in info.fields:
         if field.encode_name in value:
-            yield value[field.encode_name], types[field.name], field.encode_name
+            field_type = types[field.name]
+            if typing.get_origin(field_type) in {typing.Required, typing.NotRequired}:
+                (field_type,) = typing.get_args(field_type)
+            yield value[field.encode_name], field_type, field.encode_name
         elif field.required:
             yield UNSET, None, field.encode_name
     if getattr(info, "forbid_unknown_fields", False):
@@ -116,11 +115,7 @@ def _reason(error: Exception, value: Any, annotation: Any, place: str) -> Reason
         # It is deeper than we looked.
         text = text[: inner.start()]
         return Reason((place + inner[1]).lstrip("."), "…", _expected(text))
-    try:
-        choices = _choices(plain(inspect.type_info(annotation)))
-    except TypeError:
-        choices = ""
-    return Reason(place, value, choices or _expected(text))
+    return Reason(place, value, _choices(plain(inspect.type_info(annotation))) or _expected(text))
 
 
 def _expected(text: str) -> str:

@@ -134,3 +134,11 @@ def test_a_value_that_is_wrong_everywhere_is_looked_at_for_a_while_only() -> Non
         nested = {"value": 0, "children": [nested]}
     assert len(reasons({"value": "a", "children": [{"value": "b"}] * 5000}, Tree, strict=True)) == 21
     assert len(reasons(nested, Tree, strict=True)) == 1
+
+
+def test_of_what_is_very_deep_the_first_reason_is_told_with_its_place() -> None:
+    nested: Any = {}
+    for _ in range(30):
+        nested = {"value": 0, "children": [nested]}
+    (reason,) = reasons(nested, Tree, strict=True)
+    assert (reason.place, reason.expected) == (".".join(["children[0]"] * 30), "a field value")

@@ -63,13 +63,13 @@ def _wrong_hooks(boot: type[Boot]) -> Iterator[str]:
                 yield f"{boot.__name__}.{name} is no hook; did you mean `{alike[0]}`?"
         elif name in _SYNC and inspect.iscoroutinefunction(value):
             yield f"{boot.__name__}.{name} is async, and no event loop runs around the fork"
-        elif not _takes(value, 2 if name == "did_ready" else 1):
-            yield f"{boot.__name__}.{name} must be `def {name}{inspect.signature(getattr(Boot, name))}`".partition(" -> ")[0] + "`"
+        elif not _takes(value, parameters := ("self", "error") if name == "did_ready" else ("self",)):
+            yield f"{boot.__name__}.{name} must be `def {name}({', '.join(parameters)})`"
 
 
-def _takes(function: Any, count: int) -> bool:
+def _takes(function: Any, arguments: Iterable[str]) -> bool:
     try:
-        inspect.signature(function).bind(*range(count))
+        inspect.signature(function).bind(*arguments)
     except TypeError:
         return False
     return True

@@ -80,7 +80,7 @@ def compose(name: str, base: type[_T], extends: Sequence[type], attributes: Mapp
     try:
         return cast("type[_T]", types.new_class(name, (*bases, base), exec_body=lambda scope: scope.update(body)))
     except TypeError as error:
-        raise ComposeError(name, bases, str(error).splitlines()[0].rstrip(" :")) from None
+        raise ComposeError(name, bases, " ".join(str(error).split()).partition(" for bases")[0]) from None
 
 
 def _files(units: Iterable[LoadUnit], kind: str, env: str) -> Iterator[FoundModule]:

@@ -33,7 +33,7 @@ _WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 class Parameter:
     """One argument of a handler: it is read as `key` from `source`, and becomes a value of type `annotation`.
 
-    `converter` is the path's, `signed` the cookie's. `default` is REQUIRED if there is none.
+    `converter` is the path's, `signed` and `encrypt` are the cookie's. `default` is REQUIRED if there is none.
     """
 
     name: str
@@ -45,7 +45,8 @@ class Parameter:
     shape: Shape = Shape.TEXT
     default: Any = REQUIRED
     converter: str = ""
-    signed: bool = False
+    signed: bool = True
+    encrypt: bool = False
 
     @property
     def required(self) -> bool:
@@ -89,7 +90,7 @@ class ParameterReader:
             return None
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         written = parameter.annotation
-        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.services.names)
+        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.service_index.names)
         if self._is_context(name, annotation):
             return Parameter(name=name, keyword=keyword, source=Source.CONTEXT, key="")
         if isinstance(annotation, Unresolved):
@@ -110,7 +111,7 @@ class ParameterReader:
 
     def _service(self, name: str, keyword: bool, service: type[Service]) -> Parameter | None:
         try:
-            path = self._app.services.path_of(service)
+            path = self._app.service_index.path_of(service)
         except InjectionError as error:
             self.problems.extend(f"{name}: {problem}" for problem in error.problems)
             return None
@@ -141,7 +142,8 @@ class ParameterReader:
             shape=shape_of(info),
             default=parameter.default,
             converter=self._in_path.get(name, "") if source is Source.PATH else "",
-            signed=isinstance(marker, Cookie) and marker.signed,
+            signed=marker.signed if isinstance(marker, Cookie) else True,
+            encrypt=isinstance(marker, Cookie) and marker.encrypt,
         )
         self.problems.extend(_misfit(made))
         return made

@@ -92,7 +92,7 @@ HANDLERS: list[tuple[Callable[..., Any], str, dict[str, Any], str]] = [
     (header_struct, "/", {}, "a comes from one piece of text (header a), which cannot make its type"),
     (header_list, "/", {}, "a comes from one piece of text (header a), which cannot make its type"),
     (query_of_structs, "/", {}, "a comes from one piece of text (query a), which cannot make its type"),
-    (two_markers, "/", {}, "a is marked to come from several places: Header(name=''), Cookie(name='', signed=False)"),
+    (two_markers, "/", {}, "a is marked to come from several places: Header(name=''), Cookie(name='', signed=True, encrypt=False)"),
     (marker_inside, "/", {}, "a has its marker in the wrong place: write Annotated[TYPE, Header()], with `| None` in TYPE if need be"),
     (marker_as_default, "/", {}, "a has its marker in the wrong place: write Annotated[TYPE, Header()], with `| None` in TYPE if need be"),
     (service, "/", {}, f"lost: {__name__}.LostService is no service of this application: nothing in app/service defines it"),

@@ -98,7 +98,7 @@ async def everything(
     page: SMALL,
     tag: list[int],
     x_trace: Annotated[int, Header()],
-    sid: Annotated[int, Cookie("session", signed=True)],
+    sid: Annotated[int, Cookie("session")],
     post: Post,
 ) -> None:
     raise AssertionError("called in spite of bad values")
@@ -128,7 +128,20 @@ def test_all_bad_values_of_a_request_are_told_at_once() -> None:
         "body tags[2]: expected str, got 2",
         "body day: expected a valid RFC3339 encoded date, got 'soon'",
     ]
-    assert ctx.cookies.asked[0] == ("session", True)
+
+
+@pytest.mark.parametrize(
+    ("marker", "asked"),
+    [
+        (Cookie(), ("it", True, False)),
+        (Cookie("sid", signed=False), ("sid", False, False)),
+        (Cookie(encrypt=True), ("it", True, True)),
+    ],
+)
+def test_a_cookie_counts_only_with_our_signature_unless_told(marker: Cookie, asked: tuple[str, bool, bool]) -> None:
+    ctx = FakeContext(cookies={"it": "x", "sid": "x"})
+    assert run(echo(Annotated[str, marker]), ctx=ctx) == ("x",)
+    assert ctx.cookies.asked == [asked]
 
 
 def test_clients_that_take_json_get_each_bad_value_by_itself() -> None:

@@ -23,14 +23,9 @@ _Job = tuple[Callable[[], object], contextvars.Context, Done]
 
 
 class ThreadPool:
-    """Runs calls in up to `size` threads, started as they are needed. `all_busy(flag)` is told when the last free one is taken.
+    """Runs calls in up to `size` threads, started as they are needed. `all_busy(flag)` is told when the last free one is taken."""
 
-    Belongs to `loop`, by default the running one.
-    """
-
-    def __init__(
-        self, size: int, *, all_busy: Callable[[bool], object] = lambda _: None, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
+    def __init__(self, *, size: int, all_busy: Callable[[bool], None], loop: asyncio.AbstractEventLoop) -> None:
         self._size = size
         self._all_busy = all_busy
         self._jobs: deque[_Job] = deque()
@@ -39,7 +34,7 @@ class ThreadPool:
         self._waking = False
         self._threads: list[threading.Thread] = []
         self._busy = 0  # jobs given and not done: those past `size` wait
-        self._post = LoopPost(loop or asyncio.get_running_loop())
+        self._post = LoopPost(loop)
 
     def submit(self, call: Callable[[], object], context: contextvars.Context, done: Done) -> None:
         """Run `call` in a thread and in `context`; then `done` in the loop, with what was raised. Called in the loop."""

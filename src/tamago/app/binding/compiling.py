@@ -27,7 +27,7 @@ def compile_handlers(routes: Iterable[_R], *, app: App) -> dict[_R, Endpoint]:
     problems: list[str] = []
     for route in routes:
         try:
-            endpoints[route] = route.endpoint or compile_handler(route, app=app)
+            endpoints[route] = compile_handler(route, app=app)
         except HandlerError as error:
             problems.extend(error.problems)
     if problems:
@@ -39,8 +39,10 @@ def compile_handler(route: Route, *, app: App) -> Endpoint:
     """Return what answers a request of `route`: it fills the handler's parameters, calls it, and what it returns becomes `ctx.body`.
 
     A handler that returns None has set the body itself. The endpoint raises BadRequestError with every value that does not fit.
-    Raises HandlerError for parameters that cannot be filled.
+    A route that has its endpoint already keeps it. Raises HandlerError for parameters that cannot be filled.
     """
+    if route.endpoint is not None:
+        return route.endpoint
     handler, problems = handler_of(route)
     reader = ParameterReader(route, handler, app)
     parameters = reader.read()

@@ -104,10 +104,10 @@ class ParameterReader:
         return self._value(parameter, annotation, keyword=keyword)
 
     def _is_context(self, name: str, annotation: Any) -> bool:
-        """The context is what is annotated with its class, or is called `ctx` without an annotation that means something else."""
-        if annotation in self._app.context_class.__mro__ and annotation is not object:
-            return True
-        return name == "ctx" and (annotation is REQUIRED or annotation is Any or isinstance(annotation, Unresolved))
+        """The context is what is called `ctx`, or is annotated with its class. The class's import may be for the type checker only."""
+        if annotation in self._app.context_class.__mro__:
+            return annotation is not object
+        return name == "ctx" and name not in self._in_path
 
     def _service(self, name: str, keyword: bool, service: type[Service]) -> Parameter | None:
         try:

@@ -58,9 +58,13 @@ class FakeContext:
         self.content_type = content_type.partition(";")[0].strip().lower()
         self.app = app
         self.body: Any = None
+        self.status = 404
         self._raw = body
         if app is not None:
             self.service = FakeNamespace(self, app.tree)
+
+    def set(self, name: str, value: str) -> None:
+        self.headers[name] = value
 
     async def raw_body(self) -> bytes:
         return self._raw

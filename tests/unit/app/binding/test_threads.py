@@ -56,7 +56,7 @@ def test_a_sync_handler_runs_in_a_thread_with_the_callers_context(runner: asynci
 
 def test_the_pool_of_the_server_half_runs_them(runner: asyncio.Runner) -> None:
     async def main() -> Any:
-        pool = ThreadPool(1)
+        pool = ThreadPool(size=1, all_busy=lambda _: None, loop=asyncio.get_running_loop())
         app = FakeApp()
         app.threads = pool  # type: ignore[assignment]
         try:

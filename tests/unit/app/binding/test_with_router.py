@@ -53,6 +53,7 @@ def make_router() -> Router:
         ("GET", b"/posts/5", {}, ["PostController", 5, 1.0]),
         ("GET", b"/rates/5/2.5", {}, ["PostController", 5, 2.5]),
         ("POST", b"/posts", {"body": b'{"x":1}', "content_type": "application/json"}, Point(1)),
+        ("GET", b"/old", {}, None),
         ("GET", b"/by-key/00000000-0000-0000-0000-000000000007/a/b", {}, [7, "a/b"]),
     ],
 )

@@ -55,7 +55,7 @@ class App(Protocol):
 class Cookies(Protocol):
     """The cookies of a request."""
 
-    def get(self, name: str, *, signed: bool) -> str | None: ...
+    def get(self, name: str, *, signed: bool, encrypt: bool) -> str | None: ...
 
 
 class Context(Protocol):

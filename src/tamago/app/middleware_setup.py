@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tamago.app.chain import CallNext, Middleware, compile_chain
 from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
+from tamago.core.config import Config
 from tamago.errors import TamagoError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
+
+_NO_OPTIONS = Config()
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -57,15 +58,13 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     problems += [f"middleware {name!r} is named {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise MiddlewareError(problems)
-    made = (make(name, found[name], app.config.get(name), app) for name in names)
+    made = (make(name, found[name], app.config.get(name, _NO_OPTIONS), app) for name in names)
     return [middleware for middleware in made if middleware is not None]
 
 
 def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted."""
-    options = {} if options is None else options
-    said = msgspec.structs.asdict(options) if isinstance(options, msgspec.Struct) else options
-    if not said.get("enable", True):
+    if not getattr(options, "enable", True):
         return None
     exported = found.exported
     run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
@@ -74,7 +73,7 @@ def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMidd
     if not callable(run):
         raise MiddlewareError([f"middleware {name!r} in {found.source} is {run!r}, which cannot be called"])
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
-    rule = applies(name, said)
+    rule = applies(name, options)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
 
 

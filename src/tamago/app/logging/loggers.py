@@ -13,6 +13,7 @@ from tamago.app.logging.lines import Current
 from tamago.app.logging.options import CustomLogger, LoggerConfig
 from tamago.core.app_info import AppInfo
 from tamago.errors import TamagoError
+from tamago.identity import me
 from tamago.types import Role
 
 RELOAD: str = "log-reload"
@@ -59,8 +60,9 @@ class Loggers:
     def ready(self) -> None:
         """The application is ready: from here on the console is for errors, if it is configured so."""
         if self.plan.quiet_after_ready and not self._console.filter.quiet:
-            place = self.plan.destinations[APP].file
-            self.core_logger.info("what the application logs goes to %s and beside it; the console gets its errors only", place)
+            if me.slot <= 1:  # once is enough: the workers share their files
+                place = self.plan.destinations[APP].file
+                self.core_logger.info("what the application logs goes to %s and beside it; the console gets its errors only", place)
             self._console.filter.quiet = True
 
     def reopen(self) -> None:

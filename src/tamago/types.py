@@ -5,7 +5,7 @@ The cluster half knows how to run processes; the server and framework half knows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,6 +96,9 @@ class TargetSpec:
     agent: str | None = None
     interface: str = "auto"
     framework: str | None = None
+
+    def __str__(self) -> str:
+        return self.app or f"the application in {self.directory}"
 
 
 class Meter(Protocol):
@@ -204,6 +207,37 @@ class Exchange(Protocol):
 
     async def send_file(self, path: str) -> None:
         """After `start`: send a file as the whole body. Raises OSError for one that cannot be read."""
+
+
+class FrameworkAgent(Protocol):
+    """What a framework's `Agent` offers the cluster. It is made with the application's directory and `env`."""
+
+    def load(self) -> None:
+        """Import everything, without an event loop."""
+
+    def before_fork(self) -> None: ...
+    def after_fork(self) -> None: ...
+
+    async def start(self) -> None:
+        """Boot; raises what failed."""
+
+    async def server_ready(self) -> None:
+        """The whole cluster serves. Called once."""
+
+    async def close(self) -> None:
+        """Finish."""
+
+
+class FrameworkApplication(FrameworkAgent, Protocol):
+    """What a framework's `Application` offers the HTTP edge beside that. It is an ASGI application, too."""
+
+    mounts: tuple[bytes, ...]
+    """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
+
+    def handle(self, exchange: Exchange) -> Awaitable[object]:
+        """Answer a request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
 class WorkerRuntime(Protocol):

@@ -1,0 +1,3 @@
+"""Nothing but what is measured."""
+
+config: dict[str, object] = {}

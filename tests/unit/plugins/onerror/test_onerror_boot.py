@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,13 +109,3 @@ async def test_an_application_may_answer_in_a_format_itself() -> None:
     assert (ctx.status, ctx.body) == (409, {"failed": "twice"})
     assert (await answer(app, HttpError(409))).body == "mine"
     assert "<h1>" in (await answer(app, HttpError(409), "text/html")).body
-
-
-def test_the_defaults_are_those_of_the_model() -> None:
-    from tamago.plugins.onerror import plugin
-    from tamago.plugins.onerror.config.default import config
-
-    defaults: Mapping[str, Any] = config["onerror"]
-    assert plugin.config is OnerrorConfig
-    assert OnerrorConfig(**defaults) == OnerrorConfig()
-    assert set(defaults) == set(OnerrorConfig.__struct_fields__)

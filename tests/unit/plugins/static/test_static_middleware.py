@@ -10,10 +10,8 @@ import msgspec
 import pytest
 
 from tamago.core.app_info import AppInfo
-from tamago.plugins.static import plugin
 from tamago.plugins.static.app.boot import AppBoot
 from tamago.plugins.static.app.middleware.static import middleware
-from tamago.plugins.static.config.default import config as defaults
 from tamago.plugins.static.directories import StaticConfigError
 from tamago.plugins.static.options import Served, StaticConfig
 
@@ -258,9 +256,3 @@ def test_files_are_answered_before_bodies_are_read(before: list[str], after: lis
     app = SimpleNamespace(config={"core_middleware": before})
     AppBoot(app).config_will_load()
     assert app.config["core_middleware"] == after
-
-
-def test_the_defaults_are_those_of_the_model() -> None:
-    assert plugin.config is StaticConfig
-    assert msgspec.convert(defaults["static"], StaticConfig) == StaticConfig()
-    assert set(defaults["static"]) == set(StaticConfig.__struct_fields__)

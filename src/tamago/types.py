@@ -210,16 +210,16 @@ class Exchange(Protocol):
 
 
 class FrameworkAgent(Protocol):
-    """What a framework's `Agent` offers the cluster. It is made with the application's directory and `env`."""
-
-    def load(self) -> None:
-        """Import everything, without an event loop."""
+    """What a framework's `Agent` offers the cluster. Its class makes one by `Agent.load(directory, env=env)`, without an event loop."""
 
     def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
 
     async def start(self) -> None:
         """Boot; raises what failed."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for."""
 
     async def server_ready(self) -> None:
         """The whole cluster serves. Called once."""
@@ -259,6 +259,9 @@ class WorkerRuntime(Protocol):
         The cluster puts a deadline on the process from outside.
         """
 
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
+
     async def stop(self) -> None:
         """Run the application's shutdown (ASGI lifespan shutdown, `before_close`)."""
 
@@ -278,6 +281,9 @@ class AgentRuntime(Protocol):
 
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
     async def stop(self) -> None:
         """Finish (`before_close`)."""

@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Awaitable
 from contextlib import suppress
+from typing import Any
 
 import tamago
 from tamago.errors import TamagoError
@@ -49,17 +50,15 @@ class FrameworkTarget:
             sys.path.insert(0, directory)
         name = self._spec.framework or DEFAULT_FRAMEWORK
         framework = loading.import_module(name, directory)
-        classes = []
+        classes: list[Any] = []
         for wanted in ("Application", "Agent"):
             cls = getattr(framework, wanted, None)
             if not isinstance(cls, type):
                 raise NotAFrameworkError(name, wanted)
             classes.append(cls)
         env = tamago.me.env
-        self._application: FrameworkApplication = classes[0](directory, env=env)
-        self._agent: FrameworkAgent = classes[1](directory, env=env)
-        self._application.load()
-        self._agent.load()
+        self._application: FrameworkApplication = classes[0].load(directory, env=env)
+        self._agent: FrameworkAgent = classes[1].load(directory, env=env)
         with suppress(ImportError):  # an extra; here, so that all workers share the memory
             importlib.import_module("tamago.server.websocket")
 
@@ -126,6 +125,10 @@ class FrameworkWorker(EdgeWorker):
         """Boot the application: configuration, hooks, routes."""
         await self._application.start()
 
+    def progress(self) -> str:
+        """Say which hooks have not finished."""
+        return self._application.progress()
+
     async def ready(self) -> None:
         """Run `server_did_ready`."""
         await self._application.server_ready()
@@ -146,6 +149,10 @@ class FrameworkAgentLife:
     async def start(self) -> None:
         """Boot it."""
         await self._agent.start()
+
+    def progress(self) -> str:
+        """Say which hooks have not finished."""
+        return self._agent.progress()
 
     async def ready(self) -> None:
         """Run `server_did_ready`."""

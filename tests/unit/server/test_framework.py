@@ -19,17 +19,16 @@ FRAMEWORK = """
     class Agent:
         log = []
 
-        def __init__(self, directory, *, env):
-            self.log.append((type(self).__name__, directory, env))
+        @classmethod
+        def load(cls, directory, *, env):
+            cls.log.append((cls.__name__, directory, env))
+            return cls()
 
         def __getattr__(self, name):
             async def hook():
                 self.log.append((type(self).__name__, name))
 
             return hook
-
-        def load(self):
-            self.log.append((type(self).__name__, "load"))
 
         def before_fork(self):
             self.log.append((type(self).__name__, "before_fork"))
@@ -71,8 +70,6 @@ def test_application_and_agent_are_loaded_once_and_told_of_forks(tmp_path: Path,
     assert sys.modules["acme_framework"].Agent.log == [
         ("Application", str(tmp_path), "local"),
         ("Agent", str(tmp_path), "local"),
-        ("Application", "load"),
-        ("Agent", "load"),
         ("Application", "before_fork"),
         ("Agent", "before_fork"),
         ("Application", "after_fork"),

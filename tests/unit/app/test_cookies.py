@@ -74,7 +74,7 @@ def test_a_signature_by_an_old_key_is_renewed() -> None:
 
 def test_keys_that_are_needed_and_missing_are_an_error_that_says_so() -> None:
     ctx = receiving("a=b; a.sig=x", keys="")
-    with pytest.raises(NoKeysError, match="config.keys is empty"):
+    with pytest.raises(NoKeysError, match="is empty"):
         ctx.cookies.get("a")
     with pytest.raises(NoKeysError):
         ctx.cookies.set("a", "b")
@@ -131,8 +131,10 @@ def test_an_encrypted_cookie_has_no_signature_and_old_keys_read_it() -> None:
         ({"expires": datetime(2030, 1, 2, tzinfo=UTC)}, "a=b; path=/; expires=Wed, 02 Jan 2030 00:00:00 GMT; httponly"),
         (
             {"max_age": 1, "domain": "x.io", "priority": "High", "same_site": "Lax", "secure": True, "partitioned": True},
-            "a=b; path=/; max-age=1; expires=Tue, 14 Nov 2023 22:13:21 GMT; domain=x.io; priority=high; samesite=lax; secure; httponly; "
-            "partitioned",
+            (
+                "a=b; path=/; max-age=1; expires=Tue, 14 Nov 2023 22:13:21 GMT; domain=x.io; priority=high; samesite=lax; secure; httponly"
+                "; partitioned"
+            ),
         ),
         ({"same_site": "none"}, "a=b; path=/; httponly"),
         ({"same_site": "none", "secure": True}, "a=b; path=/; samesite=none; secure; httponly"),

@@ -125,7 +125,7 @@ async def test_a_request_without_a_body_has_an_empty_one(app: FakeApplication) -
 
 
 async def test_body_parser_reads_text_if_asked() -> None:
-    exchange = await posted(FakeApplication(body_parser=BodyParser(enable_types=["text"])), "é".encode(), "text/plain")
+    exchange = await posted(FakeApplication(body_parser=BodyParser(enable_types=("text",))), "é".encode(), "text/plain")
     assert exchange.data == '{"method":"POST","body":"é"}'.encode()
 
 

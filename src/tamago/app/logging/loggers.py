@@ -10,9 +10,10 @@ from tamago.app.logging.console import Console
 from tamago.app.logging.destinations import APP, CORE, ERROR, SCHEDULE, Plan, plan
 from tamago.app.logging.file_router import FileRouter
 from tamago.app.logging.lines import Current
-from tamago.app.logging.options import CustomLogger, LoggerConfig
+from tamago.app.logging.options import CustomLogger, LoggerConfig, convert_custom
 from tamago.core.app_info import AppInfo
 from tamago.errors import TamagoError
+from tamago.identity import me
 from tamago.types import Role
 
 RELOAD: str = "log-reload"
@@ -59,8 +60,9 @@ class Loggers:
     def ready(self) -> None:
         """The application is ready: from here on the console is for errors, if it is configured so."""
         if self.plan.quiet_after_ready and not self._console.filter.quiet:
-            place = self.plan.destinations[APP].file
-            self.core_logger.info("what the application logs goes to %s and beside it; the console gets its errors only", place)
+            if me.slot <= 1:  # once is enough: the workers share their files
+                place = self.plan.destinations[APP].file
+                self.core_logger.info("what the application logs goes to %s and beside it; the console gets its errors only", place)
             self._console.filter.quiet = True
 
     def reopen(self) -> None:
@@ -101,17 +103,18 @@ def build_loggers(
     info: AppInfo,
     role: Role,
     *,
-    custom: Mapping[str, CustomLogger] | None = None,
+    custom: Mapping[str, Any] | None = None,
     current: Current = lambda: None,
 ) -> Loggers:
     """Make the loggers of this process, in its own loop's thread and after any fork.
 
-    `current` returns the context of the running request. Raises LogFileError for a file that cannot be opened.
+    `custom` is the part `custom_logger`: a CustomLogger, or a mapping with its fields, for each name. `current` returns the context of the
+    running request. Raises CustomLoggerError, and LogFileError for a file that cannot be opened.
     """
-    custom = custom or {}
-    decided = plan(config, custom, info, role)
+    entries = convert_custom(custom or {})
+    decided = plan(config, entries, info, role)
     router = FileRouter(decided, current, buffer=config.buffer)
-    loggers = Loggers(router, Console(decided, current, dev=info.env == "local"), decided, custom)
+    loggers = Loggers(router, Console(decided, current, dev=info.env == "local"), decided, entries)
     if decided.demoted:
         loggers.core_logger.warning("DEBUG is not logged in prod: INFO is, unless logger.allow_debug_at_prod is set")
     return loggers

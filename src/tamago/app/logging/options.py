@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 import msgspec
+
+from tamago.errors import TamagoError
 
 
 class Level(Enum):
@@ -64,6 +68,29 @@ class CustomLogger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     level: Level | None = None
     console_level: Level | None = None
     concentrate_error: Concentrate | None = None
+
+
+class CustomLoggerError(TamagoError):
+    """The part `custom_logger` cannot be understood. `problems` has one sentence for each logger."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        known = ", ".join(CustomLogger.__struct_fields__)
+        super().__init__("; ".join(problems), hint=f"custom_logger in config: the logger's name, and a dict with any of {known}")
+        self.problems = tuple(problems)
+
+
+def convert_custom(entries: Mapping[str, Any]) -> dict[str, CustomLogger]:
+    """Return the part `custom_logger` as its model. Raises CustomLoggerError with all that is wrong."""
+    converted: dict[str, CustomLogger] = {}
+    problems: list[str] = []
+    for name, entry in entries.items():
+        try:
+            converted[name] = msgspec.convert(entry, CustomLogger)
+        except msgspec.ValidationError as error:
+            problems.append(f"custom_logger.{name}: {error}")
+    if problems:
+        raise CustomLoggerError(problems)
+    return converted
 
 
 class LoggerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

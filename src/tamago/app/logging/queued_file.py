@@ -125,8 +125,8 @@ class QueuedFile(LogFile):
             _close(old)
 
     def drain(self, seconds: float) -> None:
-        """Give the disk this long to take what is queued. None at all: the thread does it anyway."""
-        if seconds:
+        """Give the disk this long to take what is queued, in all files of the thread. None at all: the thread does it anyway."""
+        if seconds and self._thread.files[0] is self:  # asked for each of them, and not to wait each time
             self._thread.drain(seconds)
 
     def close(self) -> None:

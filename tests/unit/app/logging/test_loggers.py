@@ -14,7 +14,7 @@ import pytest
 
 from tamago.app.logging import ContextLogger, CustomLogger, Level, LoggerConfig, Loggers, build_loggers
 from tamago.app.logging.console import console_handlers
-from tamago.app.logging.options import CoreLogger
+from tamago.app.logging.options import CoreLogger, CustomLoggerError, convert_custom
 from tamago.core.app_info import AppInfo
 from tamago.log import LogFileError, SteadyHandler
 from tamago.types import Role
@@ -79,6 +79,17 @@ def test_custom_loggers_are_found_by_name_and_unknown_ones_are_not(tmp_path: Pat
         with pytest.raises(LookupError, match="there is no logger 'audt'; there are app, audit, tamago"):
             made.get("audt")
     assert messages(tmp_path) == {"audit.log": ["[audit] seen"]}
+
+
+def test_custom_loggers_come_as_configured_and_all_that_is_wrong_is_named(tmp_path: Path) -> None:
+    assert convert_custom({"audit": {"file": "audit.log", "level": "warn"}}) == {
+        "audit": CustomLogger(file="audit.log", level=Level.WARNING)
+    }
+    with pytest.raises(CustomLoggerError) as caught:
+        convert_custom({"audit": {"flie": "x"}, "sql": {"level": "loud"}, "fine": {}})
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == ["custom_logger.audit", "custom_logger.sql"]
+    assert "`flie`" in caught.value.problem
+    assert "'loud'" in caught.value.problem
 
 
 def test_lines_name_the_request_they_belong_to(tmp_path: Path) -> None:

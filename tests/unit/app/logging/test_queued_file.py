@@ -163,6 +163,40 @@ def test_the_end_writes_what_is_queued_and_ends_the_thread(tmp_path: Path) -> No
     assert file not in log._files
 
 
+def test_several_threads_lose_no_line_while_the_file_is_opened_again_and_again(thread: WriterThread, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    file = open_file(thread, path)
+
+    def write(name: int) -> None:
+        for number in range(1000):
+            file.push(b"%d %d\n" % (name, number), urgent=number % 100 == 0)
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for writer in writers:
+        writer.start()
+    for number in range(20):
+        path.rename(tmp_path / f"x.log.{number}")
+        file.reopen()
+    for writer in writers:
+        writer.join()
+    file.drain(LONG)
+    lines = [line for found in tmp_path.iterdir() for line in found.read_text().splitlines()]
+    assert sorted(lines) == sorted(f"{name} {number}" for name in range(4) for number in range(1000))
+
+
+def test_the_end_waits_once_for_a_stuck_disk_and_not_for_each_file(
+    thread: WriterThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [open_file(thread, tmp_path / name) for name in ("a.log", "b.log")]
+    waits: list[float] = []
+    monkeypatch.setattr(thread, "drain", waits.append)
+    for file in files:
+        file.drain(0.5)
+        file.drain(0.0)
+    monkeypatch.undo()
+    assert waits == [0.5]
+
+
 def test_a_forked_child_writes_its_own_lines_and_not_its_parents(
     thread: WriterThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ The cluster half knows how to run processes; the server and framework half knows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,6 +96,9 @@ class TargetSpec:
     agent: str | None = None
     interface: str = "auto"
     framework: str | None = None
+
+    def __str__(self) -> str:
+        return self.app or f"the application in {self.directory}"
 
 
 class Meter(Protocol):
@@ -206,6 +209,41 @@ class Exchange(Protocol):
         """After `start`: send a file as the whole body. Raises OSError for one that cannot be read."""
 
 
+class FrameworkAgent(Protocol):
+    """What a framework's `Agent` offers the cluster. Its class makes one by `Agent.load(directory, env=env)`, without an event loop."""
+
+    def before_fork(self) -> None: ...
+    def after_fork(self) -> None: ...
+
+    async def start(self) -> None:
+        """Boot; raises what failed."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for."""
+
+    async def server_ready(self) -> None:
+        """The whole cluster serves. Called once."""
+
+    async def close(self) -> None:
+        """Finish."""
+
+
+class FrameworkApplication(FrameworkAgent, Protocol):
+    """What a framework's `Application` offers the HTTP edge beside that. It is an ASGI application, too."""
+
+    threads_all_busy: Callable[[bool], None]
+    """Set by whoever runs the process: told when every thread of the application's pool is busy, and when one is free again."""
+
+    @property
+    def mounts(self) -> tuple[bytes, ...]:
+        """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
+
+    def handle(self, exchange: Exchange) -> Awaitable[object]:
+        """Answer a request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
 class WorkerRuntime(Protocol):
     """One worker's life, called in this order. Anything raised by `start` fails the boot, with its traceback."""
 
@@ -224,6 +262,9 @@ class WorkerRuntime(Protocol):
         `closing` is True when the whole cluster stops: first take everything that waits in the accept queue, then close the listeners.
         The cluster puts a deadline on the process from outside.
         """
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
     async def stop(self) -> None:
         """Run the application's shutdown (ASGI lifespan shutdown, `before_close`)."""
@@ -244,6 +285,9 @@ class AgentRuntime(Protocol):
 
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
     async def stop(self) -> None:
         """Finish (`before_close`)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -28,8 +27,8 @@ class Config(dict[str, Any]):
     dict (`items`, `keys`) is only reached as `config["items"]`. A copy, also by the copy module, is an ordinary dict.
     """
 
-    def __init__(self, values: Iterable[tuple[str, Any]]) -> None:
-        super().__init__(values)
+    def __init__(self, *values: Any, **more: Any) -> None:
+        super().__init__(*values, **more)
         # Real attributes are read 30 times faster than by __getattr__, and handlers read configuration with each request.
         self.__dict__.update((key, value) for key, value in self.items() if isinstance(key, str) and not hasattr(dict, key))
 

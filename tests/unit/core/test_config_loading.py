@@ -96,6 +96,12 @@ def test_the_environment_comes_last(blog: Project) -> None:
     assert (loaded.origins["egg"], loaded.origins["logger"]["level"]) == ("TAMAGO_CONFIG", "TAMAGO__LOGGER__LEVEL")
 
 
+def test_hooks_see_a_variable_as_text_where_the_files_have_text(blog: Project) -> None:
+    blog.write("config/default.py", "config = {'keys': '', 'size': 1}")
+    values = load(blog, environ={"TAMAGO__KEYS": "12345", "TAMAGO__SIZE": "2"}).values
+    assert (values["keys"], values["size"]) == ("12345", 2)
+
+
 def test_an_environment_that_cannot_be_read_stops_before_any_function_is_called(blog: Project) -> None:
     blog.write("config/default.py", "def config(info): raise RuntimeError('called')")
     with pytest.raises(ConfigError) as caught:

@@ -24,7 +24,7 @@ from tamago.app.mounts import Mounts
 from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
 from tamago.app.response import ResponseView
-from tamago.app.routing import Match, Route, Router, RouteTable, describe
+from tamago.app.routing import Route, Router, RouteTable, describe
 from tamago.app.websocket_dispatch import serve_websocket
 from tamago.core.context_class import Controller, Helper, Service
 from tamago.core.custom_loader import install, load_custom, read_custom_loaders
@@ -54,7 +54,6 @@ class Application(BaseApplication):
     handle: Callable[[Exchange], Awaitable[None]]
     """Answers a request."""
     table: RouteTable
-    match: Callable[[str, bytes], Match] | None
     middlewares: Sequence[NamedMiddleware]
     threads: ThreadPool
 
@@ -119,7 +118,6 @@ class Application(BaseApplication):
             return compile_chain(route.middleware, compile_handler(route, app=self), outer=len(middlewares))
 
         self.table = self.router.compile(endpoint_of)
-        self.match = None if self.table.has_hosts else self.table.match
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
 
@@ -156,20 +154,19 @@ class Application(BaseApplication):
         if mount is not None:
             await self._mounts(mount, scope, receive, send)
         elif scope["type"] == "websocket":
-            matcher = self.table.for_host(host_of(scope["headers"]))
-            await serve_websocket(self.context_class, matcher.match_websocket, scope, receive, send)
+            await serve_websocket(self.context_class, scope, receive, send)
         else:
             exchange = AsgiExchange(scope, receive, send)
-            await self.handle(exchange)
-            await exchange.finish()
+            token = current.set(None)  # `handle` leaves it set, in a task that need not be the request's own
+            try:
+                await self.handle(exchange)
+                await exchange.finish()
+            finally:
+                current.reset(token)
 
     async def _start_alone(self) -> None:
         await self.start()
         await self.server_ready()
-
-    def find(self, exchange: Exchange, method: str, path: bytes) -> Match:
-        """Find the route of a method and a path, among those for the host this request names."""
-        return self.table.for_host(host_of(exchange.fields)).match(method, path)
 
     @property
     def mounts(self) -> tuple[bytes, ...]:
@@ -211,11 +208,6 @@ class Application(BaseApplication):
     async def background_tasks_finished(self) -> None:
         """Wait for what runs in the background, for tests."""
         await self.background.finished()
-
-
-def host_of(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the Host field of a request, b"" if it has none."""
-    return next((value for name, value in fields if name == b"host"), b"")
 
 
 def router_files(units: Iterable[LoadUnit]) -> Iterator[FoundModule]:

@@ -14,22 +14,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 Bytes = Annotated[int, Meta(ge=1)]
 
 
-class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of configuration, which can be read by key as well, as parts without a model are."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a value, `default` if there is none of this name."""
-        return getattr(self, name, default)
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the names of the values."""
-        return self.__struct_fields__
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
-class Dump(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Dump(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written to the `run` directory once a process is ready; `directory` "": `run` in the application's.
 
     `ignore_paths` are dotted keys of configuration that are shown as their type only; secrets are hidden anyway. Steps of the start that
@@ -42,13 +27,13 @@ class Dump(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     slow_step: Seconds = 5.0
 
 
-class Threads(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Threads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The pool of threads for handlers that are plain functions: `size` in each worker."""
 
     size: Annotated[int, Meta(ge=1, le=1024)] = 16
 
 
-class Cookies(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cookies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What cookies are set with unless told otherwise."""
 
     path: str = "/"
@@ -63,7 +48,7 @@ class Cookies(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cipher: CookieCipher = CookieCipher.AES_GCM
 
 
-class Filtered(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Filtered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every middleware can be told: whether it is there, and for which paths."""
 
     enable: bool = True

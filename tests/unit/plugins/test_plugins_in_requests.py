@@ -34,7 +34,7 @@ class Application(FakeApplication):
     """With both plugins, and a route that fails."""
 
     def __init__(self, home: Path, env: str = "prod") -> None:
-        config = {"onerror": OnerrorConfig(), "static": StaticConfig(), "keys": "secret-key-of-cookies", "notfound": {}}
+        config = {"onerror": OnerrorConfig(), "static": StaticConfig(), "keys": "secret-key-of-cookies"}
         super().__init__(Config(config))
         self.info = AppInfo(name="blog", directory=home, env=env, scope="", home=home, root=home)
         AppBoot(self).did_load()

@@ -50,14 +50,14 @@ class DevFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end."""
-        text = shown(source_of(record.name) + message_of(record))
+        text = source_of(record.name) + message_of(record)
         if trace := traceback_of(record):
-            text = f"{text}\n{shown(trace)}"
+            text = f"{text}\n{trace}"
         time = self._paint(f"{self._stamp(record)}.{int(record.msecs):03d}", _DIM)
         level = self._paint(f"{_SHORT.get(record.levelname, record.levelname):<5}", _COLOURS.get(record.levelno, _DIM))
         context = context_of(record, self._current)
         about = "" if context is None else self._paint(shown(_request(context)), _CYAN) + "  "
-        return f"{time} {level} {self._paint(self._process, _DIM)}  {about}{text}"
+        return f"{time} {level} {self._paint(self._process, _DIM)}  {about}{shown(text)}"
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text

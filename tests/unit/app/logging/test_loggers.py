@@ -280,4 +280,6 @@ def test_while_developing_the_console_stays_and_is_easy_to_read(tmp_path: Path, 
         token = running.set(SimpleNamespace(method="GET", url="/a", elapsed=0.0))
         logging.getLogger("app.service.user").warning("hello\x1b[2J")
         running.reset(token)
+        made.logger.error("failed", exc_info=ValueError("why"))
+    assert console.pop().endswith(" ERROR worker 1  failed\n  ValueError: why")
     assert [line.split(" ", 1)[1] for line in console] == ["WARN  worker 1  GET /a 0ms  [service.user] hello\\x1b[2J"]

@@ -75,16 +75,6 @@ async def test_a_target_that_names_the_whole_url_is_understood(home: Path) -> No
     assert (await Application(home).get("http://shop.example/public/data.bin")).data == DATA
 
 
-async def test_a_path_that_was_rewritten_is_looked_up_anew(home: Path) -> None:
-    async def rewrite(ctx: Context, call_next: Any) -> None:
-        ctx.rewrite(path="/public/data.bin")
-        await call_next(ctx)
-
-    app = Application(home)
-    sent = await app.answer(request("GET", "/old"), [NamedMiddleware(name="rewrite", run=rewrite), *app.middlewares])
-    assert sent.data == DATA
-
-
 async def test_a_part_of_a_file_is_sent(home: Path) -> None:
     sent = await Application(home).get("/public/data.bin", range="bytes=1-9")
     assert (sent.status, sent.data, sent["content-range"], sent["content-length"]) == (206, DATA[1:10], f"bytes 1-9/{len(DATA)}", "9")

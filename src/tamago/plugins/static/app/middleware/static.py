@@ -30,10 +30,11 @@ def middleware(options: object, app: Any) -> Middleware | None:  # noqa: ARG001 
         return None
     prefixes = (*(quote(directory.prefix).encode() for directory in directories), *_ABSOLUTE)
 
-    # Not async itself: this stands before every GET there is, and one that is for no file goes on without a coroutine more.
+    # This stands before every GET there is. So one that is for no file goes on without a coroutine more, and what is looked at is the line
+    # as it was sent: `ctx.target` costs as much as the rest. Whoever rewrites a path comes later in the chain.
     @only_for("GET", "HEAD")
     def static(ctx: Context, call_next: CallNext) -> Awaitable[object]:
-        if ctx.target.startswith(prefixes):
+        if ctx.exchange.target.startswith(prefixes):
             return _answer_file(directories, ctx, call_next)
         return call_next(ctx)
 

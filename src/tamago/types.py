@@ -231,8 +231,12 @@ class FrameworkAgent(Protocol):
 class FrameworkApplication(FrameworkAgent, Protocol):
     """What a framework's `Application` offers the HTTP edge beside that. It is an ASGI application, too."""
 
-    mounts: tuple[bytes, ...]
-    """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
+    threads_all_busy: Callable[[bool], None]
+    """Set by whoever runs the process: told when every thread of the application's pool is busy, and when one is free again."""
+
+    @property
+    def mounts(self) -> tuple[bytes, ...]:
+        """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
 
     def handle(self, exchange: Exchange) -> Awaitable[object]:
         """Answer a request."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tamago.app.current import current
-from tamago.app.target import split_target
+from tamago.app.route_finding import find_route
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -77,8 +77,8 @@ def anonymous_context(
         exchange.body, exchange.pieces = body, [body]
         given.setdefault(b"content-length", b"%d" % len(body))
     exchange.fields = list({**dict(exchange.fields), **given}.items())
-    found = context.app.match(method, split_target(exchange.target)[0])
-    return context(exchange, found.route, found.params)
+    route, params = find_route(context.app.table, method, exchange.target, exchange.fields)
+    return context(exchange, route, params)
 
 
 @asynccontextmanager

@@ -37,6 +37,11 @@ class BackgroundTasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def finished(self) -> None:
+        """Wait until all are done, also those that begin meanwhile."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - late tasks are cancelled and named, not just left
         """Wait until all are done, also those that begin meanwhile; after `timeout` seconds cancel the rest, and name them in the log."""
         deadline = asyncio.get_running_loop().time() + timeout

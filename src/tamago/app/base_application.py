@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+import msgspec
+
 import tamago
 from tamago.app.current import current
 from tamago.app.events import Events
@@ -20,7 +22,9 @@ from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
 from tamago.core.config_check import check_config
+from tamago.core.config_errors import ConfigError
 from tamago.core.config_loading import load_config
+from tamago.core.config_problems import convert
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
@@ -57,7 +61,6 @@ class BaseApplication:
         self.config = Config()
         self.events = Events()
         self._loggers: Loggers | None = None
-        self._closing = False
         with self.timing.measure("Load Boot"):
             boots = [(place, boot(self)) for place, boot in find_boots(loaded.units, self.boot_class, timing=self.timing)]
         self._lifecycle = Lifecycle(boots, self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
@@ -187,7 +190,6 @@ class BaseApplication:
 
     async def close(self) -> None:
         """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
-        self._closing = True
         self.events.emit("close")
         await self._lifecycle.close(self.config.get("close_timeout", 10.0))
 
@@ -201,9 +203,7 @@ class BaseApplication:
         with self.timing.measure("Check Config"):
             self.config = check_config(configured, loaded.models)
         self._origins = configured.origins
-        self._loggers = build_loggers(
-            self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get
-        )
+        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
         self._loggers.listen(self.messenger)
         self._configured()
 
@@ -213,7 +213,7 @@ class BaseApplication:
     async def _close_after_failure(self) -> None:
         try:
             await self.close()
-        except Exception:
+        except Exception:  # noqa: BLE001 - what failed first is what matters
             _log.exception("closing after the failed start failed as well")
 
     async def _close_last(self) -> None:
@@ -263,5 +263,8 @@ class BaseApplication:
 
 
 def custom_loggers(config: Mapping[str, Any]) -> dict[str, CustomLogger]:
-    """Return `config.custom_logger`, whose entries the model of the part has checked."""
-    return dict(config["custom_logger"].loggers)
+    """Return the entries of `config.custom_logger`. Raises ConfigError."""
+    try:
+        return {name: convert(dict(entry), CustomLogger) for name, entry in config["custom_logger"].items()}
+    except msgspec.ValidationError as error:
+        raise ConfigError([f"custom_logger: {error}"]) from None

@@ -16,12 +16,13 @@ from tamago.app.errors import HttpError
 from tamago.app.header_values import Fields, HeaderValue
 from tamago.app.headers import Headers
 from tamago.app.lazy import lazy
-from tamago.app.target import split_target
+from tamago.app.route_finding import find_route
 
 if TYPE_CHECKING:
-    from tamago.app.host import ContextHost, RoutedTo
+    from tamago.app.host import ContextHost
     from tamago.app.request import RequestView
     from tamago.app.response import ResponseView
+    from tamago.app.routing import Route
     from tamago.app.websocket import WebSocket
     from tamago.types import Exchange
 
@@ -42,7 +43,7 @@ class Context:
     websocket: WebSocket
     """The websocket, in the handler of a websocket route."""
 
-    def __init__(self, exchange: Exchange, route: RoutedTo, params: dict[str, Any]) -> None:
+    def __init__(self, exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:
         self.exchange = exchange
         self.route = route
         self.params = params
@@ -108,8 +109,7 @@ class Context:
             self.target = path.encode()
         # Made from the old line; cookies and the like come from elsewhere and stay.
         vars(self).pop("request", None)
-        found = self.app.match(self.method, split_target(self.target)[0])
-        self.route, self.params = found.route, found.params
+        self.route, self.params = find_route(self.app.table, self.method, self.target, self.exchange.fields)
 
     async def raw_body(self) -> bytes:
         """Read the body as bytes, once. Raises PayloadTooLargeError past its kind's limit in `config.body_parser`."""
@@ -206,7 +206,7 @@ class Context:
         return given or secrets.token_hex(16)
 
     @property
-    def config(self) -> Mapping[str, Any]:
+    def config(self) -> Any:
         return self.app.config
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from time import time
 from typing import TYPE_CHECKING, Any, Unpack
+
+import msgspec
 
 from tamago.app.cookie_encryption import CookieCipher, decrypt, encrypt
 from tamago.app.cookie_fields import CookieAttributes, CookieError, CookieOptions, cookie_field, parse_cookies
@@ -32,16 +33,10 @@ class Cookies:
         """What the client sent, as it sent it."""
         return parse_cookies(self._ctx.request.headers.find(b"cookie") or "")
 
-    @lazy
-    def defaults(self) -> Mapping[str, Any]:
-        """`config.cookies`."""
-        configured: Mapping[str, Any] = self._ctx.app.config.get("cookies") or {}
-        return configured
-
-    @lazy
+    @property
     def cipher(self) -> CookieCipher:
         """How values are encrypted."""
-        return CookieCipher(self.defaults.get("cipher", CookieCipher.AES_GCM.value))
+        return CookieCipher(self._ctx.app.config["cookies"].cipher)
 
     def get(self, name: str, *, signed: bool = True, encrypt: bool = False) -> str | None:
         """Return the value of a cookie that the client sent; None without one, or if it is not as we made it.
@@ -62,7 +57,7 @@ class Cookies:
         Raises CookieError for what cannot be sent, NoKeysError when `config.keys` is needed and empty.
         """
         ctx = self._ctx
-        asked: dict[str, Any] = {**self.defaults, **options}
+        asked: dict[str, Any] = {**msgspec.structs.asdict(ctx.app.config["cookies"]), **options}
         if asked.get("secure") is None:
             asked["secure"] = ctx.secure
         elif asked["secure"] and not ctx.secure:

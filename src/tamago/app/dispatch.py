@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tamago.app.current import current
 from tamago.app.respond import respond
-from tamago.app.target import split_target
+from tamago.app.route_finding import find_route
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -22,7 +22,8 @@ Handle = Callable[["Exchange"], Awaitable[None]]
 
 def call_route(ctx: Context) -> Awaitable[object]:
     """Call whoever answers now: the innermost step of the application's chain, as a request may have been routed again within it."""
-    return ctx.route.endpoint(ctx)
+    endpoint: Endpoint = ctx.route.endpoint  # type: ignore[assignment]  # every route of a table has one
+    return endpoint(ctx)
 
 
 def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], chain_of_others: Endpoint) -> Handle:
@@ -32,17 +33,20 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], cha
     `context` is the application's own class. `chains` has the chain of each known method, which ends in `call_route`.
     """
     app = context.app
-    match = app.match
+    table = app.table
+    # Hosts cost a look at the fields of each request; hardly any application has them.
+    match = None if table.has_hosts else table.match
     chain_of = chains.get
     requested, responded = app.events.listeners("request"), app.events.listeners("response")
 
     async def handle(exchange: Exchange) -> None:
         method = exchange.method
-        path = exchange.target
-        if 63 in path or path[0] != 47:  # a "?", or no "/" first
-            path, _ = split_target(path)
-        found = match(method, path)
-        ctx = context(exchange, found.route, found.params)
+        target = exchange.target
+        if match is None or 63 in target or target[0] != 47:  # a "?", or no "/" first
+            route, params = find_route(table, method, target, exchange.fields)
+        else:
+            route, params = match(method, target)
+        ctx = context(exchange, route, params)
         current.set(ctx)
         try:
             if requested:

@@ -1,9 +1,11 @@
-"""What a context needs of the application it belongs to; and a route, as far as it matters here."""
+"""What a context needs of the application it belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tamago.app.routing import Router, RouteTable
 
 if TYPE_CHECKING:
     from tamago.app.background import BackgroundTasks
@@ -17,48 +19,27 @@ Endpoint = Callable[["Context"], Awaitable[object]]
 """Answers a request by setting `ctx.body` and its like."""
 
 
-class RoutedTo(Protocol):
-    """A route: whoever answers, with its own middleware around it. `timeout` in seconds, None for the application's."""
-
-    @property
-    def endpoint(self) -> Endpoint: ...
-    @property
-    def timeout(self) -> float | None: ...
-
-
-class Routed(Protocol):
-    """What routing found. There always is a route: one that leaves 404, 405 or OPTIONS stands for those that do not exist."""
-
-    @property
-    def route(self) -> RoutedTo: ...
-    @property
-    def params(self) -> dict[str, Any]: ...
-
-
 class ContextHost(Protocol):
-    """The application, as its contexts see it."""
+    """The application, as its contexts and their middleware see it; `config` is complete and frozen."""
 
-    config: Mapping[str, Any]
-    logger: Any
+    config: Any
     events: Events
     background: BackgroundTasks
     keys: Keys
+    router: Router
+    table: RouteTable
 
     request_class: type[RequestView]
     response_class: type[ResponseView]
     helper_class: Callable[[Context], Any]
 
-    @property
-    def httpclient(self) -> Any: ...
-
-    def services(self, context: Context) -> Any:
-        """Make the namespace of services of one context."""
-
-    def match(self, method: str, path: bytes) -> Routed:
-        """Find the route of a method and a path as it stands in the request line."""
+    services: Callable[[Context], Any]
+    """Makes the namespace of services of one context."""
 
     on_error: Callable[[Exception, Context], Awaitable[None] | None]
     """Turns an error into an answer, by setting `ctx.body` and its like. The `onerror` plugin replaces it."""
 
-    middleware_factories: Mapping[str, Any]
-    routes: Sequence[RoutedTo]
+    @property
+    def logger(self) -> Any: ...
+    @property
+    def httpclient(self) -> Any: ...

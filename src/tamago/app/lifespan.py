@@ -18,7 +18,7 @@ async def serve_lifespan(receive: Receive, send: Send, start: Step, stop: Step) 
         await receive()
         try:
             await step()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the server
             _log.exception("%s failed", phase)
             await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
             return

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from tamago.app.chain import CallNext, Middleware, compile_chain
 from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
+from tamago.core.config import Config
 from tamago.errors import TamagoError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
+
+_NO_OPTIONS = Config()
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -55,14 +58,13 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     problems += [f"middleware {name!r} is named {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise MiddlewareError(problems)
-    made = (make(name, found[name], app.config.get(name), app) for name in names)
+    made = (make(name, found[name], app.config.get(name, _NO_OPTIONS), app) for name in names)
     return [middleware for middleware in made if middleware is not None]
 
 
-def make(name: str, found: FoundMiddleware, options: Mapping[str, Any] | None, app: Any) -> NamedMiddleware | None:
+def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted."""
-    options = options if isinstance(options, Mapping) else {}
-    if not options.get("enable", True):
+    if not getattr(options, "enable", True):
         return None
     exported = found.exported
     run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tamago.errors import TamagoError
@@ -18,9 +18,9 @@ class PathRuleError(TamagoError):
     """`match` or `ignore` cannot be understood."""
 
 
-def applies(name: str, options: Mapping[str, Any]) -> Applies | None:
+def applies(name: str, options: Any) -> Applies | None:
     """Return what decides whether middleware `name` is for a request; None: it is for all. Raises PathRuleError."""
-    match, ignore = options.get("match"), options.get("ignore")
+    match, ignore = getattr(options, "match", None), getattr(options, "ignore", None)
     if match is not None and ignore is not None:
         raise PathRuleError(f"middleware {name!r} has both `match` and `ignore` in its config", hint="keep one of them")
     if match is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tamago.app import accepts, target
@@ -154,12 +153,7 @@ class RequestView:
         raw = self.ctx.body_as_read
         if not raw:
             return {}
-        return parse_body(raw, self.headers.find(b"content-type") or "", self.parser_options)
-
-    @property
-    def parser_options(self) -> Mapping[str, Any]:
-        options: Mapping[str, Any] = self.app.config.get("body_parser") or {}
-        return options
+        return parse_body(raw, self.headers.find(b"content-type") or "", strict=self.app.config["body_parser"].strict)
 
     @property
     def raw_body(self) -> bytes:

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tamago.app.anonymous import AnonymousExchange
 from tamago.app.asgi_exchange import AsgiExchange, Receive, Scope, Send
 from tamago.app.current import current
-from tamago.app.dispatch import answer_error
+from tamago.app.dispatch import answer_error, call_route
 from tamago.app.errors import HttpError
-from tamago.app.target import split_target
+from tamago.app.respond import respond
+from tamago.app.route_finding import find_websocket
 from tamago.app.websocket import WebSocket, WebSocketClosedError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
-    from tamago.app.host import Routed
 
 logger = logging.getLogger("tamago.app")
 
 _GOING_WRONG = 1011
 
 
-async def serve_websocket(
-    context: type[Context], match: Callable[[bytes], Routed | None], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Run the route of a websocket. `match` finds it by its path, or None. What fails is logged, and closes with 1011."""
+async def serve_websocket(context: type[Context], scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the route of a websocket. One that the handler never accepted is refused, with what it set as the answer, or 403.
+
+    What fails is logged, and closes with 1011.
+    """
     exchange = AsgiExchange(scope, receive, send)
-    websocket = WebSocket(scope, receive, send)
-    found = match(split_target(exchange.target)[0])
-    if found is None:
-        await websocket.refuse(404, [(b"content-type", b"text/plain; charset=utf-8")], b"Not Found")
-        return
-    ctx = context(exchange, found.route, found.params)
-    ctx.websocket = websocket
+    route, params = find_websocket(context.app.table, exchange.target, exchange.fields)
+    ctx = context(exchange, route, params)
+    ctx.websocket = websocket = WebSocket(scope, receive, send)
     token = current.set(ctx)
     try:
-        await found.route.endpoint(ctx)
-        await websocket.close()
+        await call_route(ctx)
+        if websocket.accepted:
+            await websocket.close()
+        else:
+            await _refuse(ctx)
     except WebSocketClosedError:
         pass  # the client left, and the handler had nothing to do about it
     except Exception as error:  # noqa: BLE001 - every error is an answer
@@ -54,9 +53,27 @@ async def _fail(ctx: Context, error: Exception) -> None:
             ctx.app.events.emit("error", error, ctx)
         await ctx.websocket.close(_GOING_WRONG)
         return
-    # An answer in place of the handshake is made as for any request, and then sent as the websocket's.
-    kept = AnonymousExchange()
-    ctx.exchange = kept
+    ctx.exchange = kept = _keeping(ctx)
     await answer_error(ctx, error)
+    await _send_kept(ctx, kept)
+
+
+async def _refuse(ctx: Context) -> None:
+    if ctx.route.websocket and ctx.status == 404:
+        ctx.status = 403  # there is a route, and it does not want this one
+    ctx.exchange = kept = _keeping(ctx)
+    rest = respond(ctx)
+    if rest is not None:
+        await rest
+    await _send_kept(ctx, kept)
+
+
+def _keeping(ctx: Context) -> AnonymousExchange:
+    """Return an exchange that keeps the answer: one in place of the handshake is made as for any request, and sent by the websocket."""
+    before = ctx.exchange
+    return AnonymousExchange(target=before.target, fields=before.fields, client=before.client, scheme=before.scheme)
+
+
+async def _send_kept(ctx: Context, kept: AnonymousExchange) -> None:
     if kept.answer is not None:
         await ctx.websocket.refuse(kept.answer.status, list(kept.answer.fields), kept.answer.data)

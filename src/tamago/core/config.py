@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 import msgspec
 
+from tamago.core.config_suggest import did_you_mean
 from tamago.errors import TamagoError
 
 
@@ -33,8 +33,9 @@ class Config(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            close = get_close_matches(name, [key for key in self if isinstance(key, str)], n=1)
-            raise AttributeError(f"configuration has no {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")) from None
+            # Python asks for attributes that are not there, such as __array__: no need to look for what they resemble.
+            close = "" if name.startswith("__") else did_you_mean(name, self)
+            raise AttributeError(f"configuration has no {name!r}{close}") from None
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise FrozenConfigError(f".{name} = {type(value).__name__}")

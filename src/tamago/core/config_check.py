@@ -11,10 +11,9 @@ import msgspec
 from tamago.core.config import Config, freeze
 from tamago.core.config_environment import is_variable_of
 from tamago.core.config_errors import ConfigError
-from tamago.core.config_loading import LoadedConfig
-from tamago.core.config_merge import MISSING, clone, lookup, merged, nearest_origin
-from tamago.core.config_models import Models
-from tamago.core.config_problems import Key, convert, did_you_mean, find_problems, type_at
+from tamago.core.config_merge import DEFAULT_OF, MISSING, LoadedConfig, clone, lookup, merged, nearest_origin, why
+from tamago.core.config_problems import Key, Models, convert, find_problems, type_at
+from tamago.core.config_suggest import did_you_mean
 from tamago.core.redact import redact_at
 
 CONFUSED: Final = MappingProxyType(
@@ -76,7 +75,11 @@ class _Sources:
         inner = next((end for end in range(len(path)) if isinstance(lookup(self._loaded.origins, path[:end]), str)), len(path))
         if lookup(self._before, path[:inner]) != lookup(self._loaded.values, path[:inner]):
             return "changed by a hook in boot.py"
-        return nearest_origin(self._loaded.origins, path) or "not set anywhere"
+        origin = nearest_origin(self._loaded.origins, path)
+        if not origin and isinstance(lookup(self._loaded.origins, path), dict):
+            writers = [writer.origin for writer in why(self._loaded.layers, ".".join(path))]
+            origin = ", ".join(writer for writer in writers if not writer.startswith(DEFAULT_OF)) or ", ".join(writers)
+        return origin or "not set anywhere"
 
 
 def _convert(part: str, value: Any, model: type[msgspec.Struct], sources: _Sources, problems: list[str]) -> dict[str, msgspec.Struct]:

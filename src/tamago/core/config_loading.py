@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tamago.core.app_info import AppInfo
@@ -11,25 +10,12 @@ from tamago.core.config import freeze
 from tamago.core.config_environment import environment_layers, texts
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_files import ConfigFile, import_config
-from tamago.core.config_merge import Layer, merged, origins
-from tamago.core.config_models import Models, default_layers
-from tamago.core.config_problems import Key
+from tamago.core.config_merge import Layer, LoadedConfig, merged, origins
+from tamago.core.config_models import default_layers
+from tamago.core.config_problems import Models
 from tamago.core.unit import LoadUnit, UnitKind
 
 _BASE = Layer(origin="default of tamago", values={"core_middleware": [], "middleware": []}, defines=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedConfig:
-    """Merged configuration before it is checked. `values` is what the hooks change; `origins` has its shape, with files for values.
-
-    `layers` are what was merged, lowest first; `texts` what variables such as TAMAGO__A__B literally say.
-    """
-
-    values: dict[str, Any]
-    origins: dict[str, Any]
-    layers: tuple[Layer, ...]
-    texts: Mapping[Key, str]
 
 
 async def load_config(units: Sequence[LoadUnit], info: AppInfo, models: Models, environ: Mapping[str, str]) -> LoadedConfig:

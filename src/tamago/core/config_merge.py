@@ -10,6 +10,9 @@ from tamago.core.config_problems import Key
 
 MISSING: Final = object()
 
+DEFAULT_OF: Final = "default of "
+"""How the origin of a model's default begins."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -21,6 +24,19 @@ class Layer:
     origin: str
     values: Mapping[str, Any]
     defines: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedConfig:
+    """Merged configuration before it is checked. `values` is what the hooks change; `origins` has its shape, with files for values.
+
+    `layers` are what was merged, lowest first; `texts` what variables such as TAMAGO__A__B literally say.
+    """
+
+    values: dict[str, Any]
+    origins: dict[str, Any]
+    layers: tuple[Layer, ...]
+    texts: Mapping[Key, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 import msgspec
 
 from tamago.core.config_errors import ConfigError
-from tamago.core.config_merge import Layer
+from tamago.core.config_merge import DEFAULT_OF, Layer
 from tamago.core.config_module import export, file_of
-from tamago.core.config_problems import convert, struct_of
+from tamago.core.config_problems import Models, convert, struct_of
 from tamago.core.plugin_resolved import ResolvedPlugin
 from tamago.core.unit import LoadUnit
-
-Models = Mapping[str, type[msgspec.Struct]]
-"""The model of each part that has one, by the name of the part."""
 
 _EXAMPLE = 'models = {"mail": MailConfig}'
 
@@ -43,7 +41,7 @@ def collect_models(units: Sequence[LoadUnit], plugins: Iterable[ResolvedPlugin] 
 def default_layers(models: Models) -> list[Layer]:
     """Return what the models say for what no file sets, so that hooks see complete configuration too."""
     return [
-        Layer(origin=f"default of {model.__name__} ({inspect.getfile(model)})", values={part: _defaults(model)}, defines=True)
+        Layer(origin=f"{DEFAULT_OF}{model.__name__} ({inspect.getfile(model)})", values={part: _defaults(model)}, defines=True)
         for part, model in models.items()
     ]
 
@@ -66,18 +64,15 @@ def _unusable(part: str, model: Any, source: str, earlier: type[msgspec.Struct] 
     """Return what is wrong with a model, "" if nothing is."""
     if not isinstance(model, type) or not issubclass(model, msgspec.Struct):
         return f"the model of {part!r} ({source}) must be a class derived from msgspec.Struct, not {model!r}"
-    for struct in _nested(model, set()):
-        if not struct.__struct_config__.frozen:
-            return f"the model {struct.__name__} of {part!r} ({source}) can be written to; declare it with frozen=True"
     if earlier is not None and not issubclass(model, earlier):
         return f"{part!r} has two models, {earlier.__name__} ({earlier_source}) and {model.__name__} ({source}); derive it from the first"
     try:
-        convert({}, model)
-    except msgspec.ValidationError:
-        return ""  # a required field; only now is the type known to be one that can be checked
-    except TypeError as error:
+        writable = next((struct for struct in _nested(model, set()) if not struct.__struct_config__.frozen), None)
+        with suppress(msgspec.ValidationError):  # a required field is none of our business, a type that cannot be checked is
+            convert({}, model)
+    except (TypeError, NameError) as error:
         return f"the model {model.__name__} of {part!r} ({source}) cannot be checked: {str(error).splitlines()[0]}"
-    return ""
+    return f"the model {writable.__name__} of {part!r} ({source}) can be written to; declare it with frozen=True" if writable else ""
 
 
 def _nested(model: type[msgspec.Struct], seen: set[type]) -> Iterator[type[msgspec.Struct]]:

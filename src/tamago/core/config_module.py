@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tamago.core.config_suggest import close_match
 from tamago.core.unit import LoadUnit
 from tamago.errors import TamagoError
 
@@ -29,10 +29,10 @@ class MissingExportError(TamagoError):
 
     def __init__(self, file: Path, name: str, module: ModuleType, example: str) -> None:
         names = [other for other in vars(module) if not other.startswith("_")]
-        close = get_close_matches(name, names, n=1) or get_close_matches(name.upper(), names, n=1)
+        close = close_match(name, names) or close_match(name.upper(), names)
         super().__init__(
             f"{file} defines no {name!r}",
-            hint=f"did you mean to call {close[0]!r} {name!r}?" if close else f"write: {example}",
+            hint=f"did you mean to call {close!r} {name!r}?" if close else f"write: {example}",
         )
         self.file = file
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
+from tamago.core.config_suggest import did_you_mean
+
 Key = tuple[str, ...]
 """A path into configuration: ("logger", "level")."""
+
+Models = Mapping[str, type[msgspec.Struct]]
+"""The model of each part of configuration that has one, by the name of the part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +59,6 @@ def struct_of(wanted: Any) -> type[msgspec.Struct] | None:
     return structs[0] if len(structs) == 1 and (isinstance(wanted, type) or type(None) in get_args(wanted)) else None
 
 
-def did_you_mean(name: str, known: Iterator[str] | list[str]) -> str:
-    """Return "; did you mean X?" or nothing."""
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _parts(value: object, wanted: Any) -> Iterator[tuple[str, object, Any]]:
     """Yield what can be judged by itself: (key, value, type)."""
     struct = struct_of(wanted)
@@ -86,7 +84,7 @@ def _field_problems(value: Mapping[str, object], struct: type[msgspec.Struct], p
     fields = msgspec.structs.fields(struct)
     names = [known.encode_name for known in fields]
     for key in value:
-        if key not in names:
+        if key not in names and key != struct.__struct_config__.tag_field:
             yield Problem(path=(*path, str(key)), text=f"there is no such key in {struct.__name__}{did_you_mean(str(key), names)}")
     for known in fields:
         if known.required and known.encode_name not in value:
@@ -116,7 +114,10 @@ def type_at(wanted: Any, path: Key) -> Any:
     """Return the type of what stands at `path` in a model, None if it has no such field."""
     for key in path:
         struct = struct_of(wanted)
-        if struct is None:
+        if struct is not None:
+            wanted = next((known.type for known in msgspec.structs.fields(struct) if known.encode_name == key), None)
+        elif get_origin(wanted) in (dict, Mapping):
+            wanted = get_args(wanted)[1]
+        else:
             return None
-        wanted = next((known.type for known in msgspec.structs.fields(struct) if known.encode_name == key), None)
     return wanted

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import msgspec
+
+from tamago.errors import TamagoError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,21 @@ class Plugin:
     config: type[msgspec.Struct] | None = None
     version: str = ""
 
+    def __post_init__(self) -> None:
+        """Raise `PluginWordError` for ("redis"), which is text and not a tuple: its letters would be taken for names."""
+        for field_name in ("dependencies", "optional", "env"):
+            value = getattr(self, field_name)
+            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+                raise PluginWordError(self.name, field_name, value)
+
+
+class PluginWordError(TamagoError):
+    """A plugin says something of itself in the wrong form."""
+
+    def __init__(self, name: str, field_name: str, value: object) -> None:
+        example = f'("{value}",)' if isinstance(value, str) else '("redis", "mail")'
+        super().__init__(f"Plugin(name={name!r}, {field_name}={value!r}): must be a tuple of names", hint=f"write {field_name}={example}")
+
 
 class PluginEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One value of `plugins` in `config/plugin.py`, where True or False is too little.
@@ -40,3 +58,53 @@ class PluginEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     dependencies: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One word about one plugin. `source` is the file, or TAMAGO_PLUGINS; a relative path in it starts at `base`."""
+
+    entry: PluginEntry
+    source: str
+    base: Path
+    by_app: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """All that is said about one plugin, merged; `history` has every word, the last one wins."""
+
+    name: str
+    enable: bool = False
+    package: str = ""
+    path: Path | None = None
+    dependencies: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    history: tuple[Declaration, ...] = field(default=())
+
+    @property
+    def source(self) -> str:
+        """Who spoke last: the one that decides whether it is enabled."""
+        return self.history[-1].source if self.history else ""
+
+    @property
+    def refused(self) -> bool:
+        """True for one that the application itself disabled."""
+        return bool(self.history) and not self.enable and self.history[-1].by_app
+
+
+def merge(declared: Declared, declaration: Declaration) -> Declared:
+    """Let a later declaration override an earlier one, as Egg does: a new package or path replaces both, an empty tuple says nothing."""
+    entry = declaration.entry
+    placed = bool(entry.package or entry.path)
+    return replace(
+        declared,
+        enable=entry.enable,
+        package=entry.package if placed else declared.package,
+        path=((declaration.base / entry.path) if entry.path else None) if placed else declared.path,
+        dependencies=entry.dependencies or declared.dependencies,
+        optional=entry.optional or declared.optional,
+        env=entry.env or declared.env,
+        history=(*declared.history, declaration),
+    )

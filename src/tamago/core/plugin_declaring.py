@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -13,7 +11,7 @@ from tamago.core.app_info import AppInfo
 from tamago.core.config_module import export, file_of
 from tamago.core.config_names import plugin_names
 from tamago.core.config_problems import find_problems
-from tamago.core.plugin import PluginEntry
+from tamago.core.plugin import Declaration, Declared, PluginEntry, merge
 from tamago.core.unit import LoadUnit, UnitKind
 from tamago.errors import ExitCode, TamagoError
 
@@ -32,40 +30,6 @@ class PluginDeclarationError(TamagoError):
             several if len(self.problems) > 1 else self.problems[0],
             hint=hint or "a declaration is True, False or a dict of enable, package, path, dependencies, optional, env",
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
-    """One word about one plugin. `source` is the file, or TAMAGO_PLUGINS; a relative path in it starts at `base`."""
-
-    entry: PluginEntry
-    source: str
-    base: Path
-    by_app: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """All that is said about one plugin, merged; `history` has every word, the last one wins."""
-
-    name: str
-    enable: bool = False
-    package: str = ""
-    path: Path | None = None
-    dependencies: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    history: tuple[Declaration, ...] = field(default=())
-
-    @property
-    def source(self) -> str:
-        """Who spoke last: the one that decides whether it is enabled."""
-        return self.history[-1].source if self.history else ""
-
-    @property
-    def refused(self) -> bool:
-        """True for one that the application itself disabled."""
-        return bool(self.history) and not self.enable and self.history[-1].by_app
 
 
 def read_declarations(info: AppInfo, frameworks: Sequence[LoadUnit], environ: Mapping[str, str]) -> dict[str, Declared]:
@@ -87,22 +51,6 @@ def read_declarations(info: AppInfo, frameworks: Sequence[LoadUnit], environ: Ma
     if problems:
         raise PluginDeclarationError(problems)
     return found
-
-
-def merge(declared: Declared, declaration: Declaration) -> Declared:
-    """Let a later declaration override an earlier one, as Egg does: a new package or path replaces both, an empty tuple says nothing."""
-    entry = declaration.entry
-    placed = bool(entry.package or entry.path)
-    return replace(
-        declared,
-        enable=entry.enable,
-        package=entry.package if placed else declared.package,
-        path=((declaration.base / entry.path) if entry.path else None) if placed else declared.path,
-        dependencies=entry.dependencies or declared.dependencies,
-        optional=entry.optional or declared.optional,
-        env=entry.env or declared.env,
-        history=(*declared.history, declaration),
-    )
 
 
 def _sources(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from tamago.core.config_problems import did_you_mean
-from tamago.core.plugin import Plugin
-from tamago.core.plugin_declaring import Declared
+from tamago.core.config_suggest import did_you_mean
+from tamago.core.plugin import Declared, Plugin
 from tamago.errors import TamagoError
 
 GROUP = "tamago.plugins"
@@ -38,27 +37,40 @@ class Found:
     version: str
 
 
-def known_packages(points: Iterable[EntryPoint] | None = None) -> dict[str, tuple[str, ...]]:
-    """Return the packages that installed distributions offer for each plugin name."""
-    known: dict[str, dict[str, None]] = {}
-    for point in entry_points(group=GROUP) if points is None else points:
-        known.setdefault(point.name, {}).setdefault(point.module)
-    return {name: tuple(packages) for name, packages in known.items()}
+class Installed:
+    """The plugins that installed distributions offer by name. Read when first asked: that takes longer than importing this package."""
+
+    @cached_property
+    def _packages(self) -> dict[str, dict[str, None]]:
+        from importlib.metadata import entry_points  # noqa: PLC0415 - as above
+
+        packages: dict[str, dict[str, None]] = {}
+        for point in entry_points(group=GROUP):
+            packages.setdefault(point.name, {}).setdefault(point.module)
+        return packages
+
+    def packages(self, name: str) -> tuple[str, ...]:
+        """Return the packages that call themselves a plugin of that name: none, one, or several that are in each other's way."""
+        return tuple(self._packages.get(name, ()))
+
+    def names(self) -> list[str]:
+        """Return the names of all installed plugins."""
+        return sorted(self._packages)
 
 
-def locate(declared: Declared, directory: Path, known: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> str:
+def locate(declared: Declared, directory: Path, installed: Installed, names: Iterable[str]) -> str:
     """Return the dotted package of a plugin. Imports nothing.
 
-    `names` are all plugin names there are, for a suggestion. Raises `PluginNotFoundError`.
+    `names` are those that are declared, for a suggestion. Raises `PluginNotFoundError`.
     """
     if declared.path is not None:
         return _dotted(declared, declared.path, directory)
     if declared.package:
         return declared.package
-    packages = known.get(declared.name, ())
+    packages = installed.packages(declared.name)
     where = f" ({declared.source})" if declared.source else ""
     if not packages:
-        others = sorted({*known, *names} - {declared.name})
+        others = sorted({*installed.names(), *names} - {declared.name})
         raise PluginNotFoundError(
             f"no plugin is called {declared.name!r}{where}{did_you_mean(declared.name, others)}",
             hint=f'install it, or say where it is: "{declared.name}": {{"package": …}} or {{"path": …}}',

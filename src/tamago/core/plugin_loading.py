@@ -6,26 +6,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tamago.core.app_info import AppInfo
-from tamago.core.plugin_declaring import Declared, read_declarations
-from tamago.core.plugin_finding import Found, PluginNotFoundError, known_packages, load, locate
+from tamago.core.plugin import Declared
+from tamago.core.plugin_declaring import read_declarations
+from tamago.core.plugin_finding import Found, Installed, PluginNotFoundError, load, locate
 from tamago.core.plugin_graph import Node, PluginOrderError, chain_to, dependents, sequencify
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin
 from tamago.core.unit import LoadUnit
 from tamago.errors import TamagoError
 
 
-class DisabledPluginError(TamagoError):
-    """The application disabled plugins that enabled ones need. `pairs` are (disabled, needing)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A plugin that the application disabled in `source`, and those that need it; `chain` leads to it from one that is enabled."""
 
-    def __init__(self, chains: Sequence[tuple[str, ...]], sources: Mapping[str, str]) -> None:
-        self.pairs = tuple((chain[-1], chain[-2]) for chain in chains)
-        lines = [
-            f"the plugin {chain[-1]!r} is disabled ({sources[chain[-1]]}), but {chain[-2]!r} needs it"
-            + (f" ({' → '.join(chain)})" if len(chain) > 2 else "")
-            for chain in chains
-        ]
-        ways = [f"enable {name!r}, or disable {needing!r} as well" for name, needing in self.pairs]
+    name: str
+    source: str
+    needing: tuple[str, ...]
+    chain: tuple[str, ...]
+
+
+class DisabledPluginError(TamagoError):
+    """The application disabled plugins that enabled ones need."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        lines, ways = [], []
+        for conflict in conflicts:
+            needing = " and ".join(map(repr, conflict.needing))
+            through = f" ({' → '.join(conflict.chain)})" if len(conflict.chain) > 2 else ""
+            verb = "needs" if len(conflict.needing) == 1 else "need"
+            lines.append(f"the plugin {conflict.name!r} is disabled ({conflict.source}), but {needing} {verb} it{through}")
+            ways.append(f"enable {conflict.name!r}, or disable {needing} as well")
         super().__init__("\n".join(lines), hint="; ".join(ways))
+        self.conflicts = tuple(conflicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,35 +55,35 @@ def load_plugins(info: AppInfo, frameworks: Sequence[LoadUnit], environ: Mapping
     `PluginDeclarationError`, `PluginNotFoundError`, `BadPluginError`, `DisabledPluginError` and `PluginOrderError`.
     """
     declared = read_declarations(info, frameworks, environ)
-    candidates = _import_needed(info, declared, known_packages())
+    candidates = _import_needed(info, declared, Installed())
     refused = {name: entry.source for name, entry in declared.items() if entry.refused}
     return _order(info.env, candidates, refused)
 
 
-def _import_needed(info: AppInfo, declared: Mapping[str, Declared], known: Mapping[str, tuple[str, ...]]) -> _Candidates:
-    packages = _locate_all(info, declared, known)
+def _import_needed(info: AppInfo, declared: Mapping[str, Declared], installed: Installed) -> _Candidates:
+    packages = _locate_all(info, declared, installed)
     plugins = {name: _unloaded(entry, packages[name]) for name, entry in declared.items()}
     waiting = [name for name, entry in declared.items() if entry.enable]
     roots = list(waiting)
     seen: set[str] = set()
     for name in waiting:  # grows by what the plugins need
-        entry = declared.get(name) or (Declared(name=name) if name in known else None)
+        entry = declared.get(name) or (Declared(name=name) if installed.packages(name) else None)
         if entry is None or entry.refused or name in seen:
             continue
         seen.add(name)
-        package = packages.get(name) or locate(entry, info.directory, known, declared)
+        package = packages.get(name) or locate(entry, info.directory, installed, declared)
         plugins[name] = plugin = _resolve(entry, load(entry, package))
         if _fits(plugin, info.env):
             waiting.extend(plugin.dependencies)
     return _Candidates(plugins=plugins, roots=tuple(name for name in roots if _fits(plugins[name], info.env)))
 
 
-def _locate_all(info: AppInfo, declared: Mapping[str, Declared], known: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _locate_all(info: AppInfo, declared: Mapping[str, Declared], installed: Installed) -> dict[str, str]:
     packages: dict[str, str] = {}
     errors: list[PluginNotFoundError] = []
     for name, entry in declared.items():
         try:
-            packages[name] = locate(entry, info.directory, known, declared)
+            packages[name] = locate(entry, info.directory, installed, declared)
         except PluginNotFoundError as error:
             errors.append(error)
     if errors:
@@ -87,10 +99,12 @@ def _order(env: str, candidates: _Candidates, refused: Mapping[str, str]) -> Plu
     if result.missing or result.recursive:
         raise PluginOrderError(nodes, candidates.roots, result, {name: f"it {plugin.reason}" for name, plugin in out.items()})
     chains = {name: chain_to(nodes, candidates.roots, name) for name in result.order if name not in candidates.roots}
-    unwanted = [chain for name, chain in chains.items() if name in refused]
-    if unwanted:
-        raise DisabledPluginError(unwanted, refused)
     needed_by = dependents(nodes, result.order)
+    conflicts = [
+        Conflict(name=name, source=refused[name], needing=needed_by[name], chain=chain) for name, chain in chains.items() if name in refused
+    ]
+    if conflicts:
+        raise DisabledPluginError(conflicts)
     enabled = {name: _enable(fitting[name], chains.get(name, ()), needed_by.get(name, ())) for name in result.order}
     return Plugins(all={**candidates.plugins, **out, **enabled}, enabled=tuple(enabled.values()))
 

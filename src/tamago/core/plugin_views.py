@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import assert_never
+from typing import Any, assert_never
 
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin
 
@@ -22,6 +22,26 @@ class GraphFormat(Enum):
 def rows(plugins: Plugins) -> list[tuple[str, ...]]:
     """Return a row of `COLUMNS` for each plugin: the enabled ones in the order they load, then the others."""
     return [_row(plugin) for plugin in (*plugins.enabled, *_disabled(plugins))]
+
+
+def describe(plugins: Plugins) -> dict[str, dict[str, Any]]:
+    """Return all plugins as plain values, for `application_config.json` and `--json`; Egg's shape with our names."""
+    return {
+        plugin.name: {
+            "enable": plugin.enable,
+            "implicit": plugin.implicit,
+            "package": plugin.package,
+            "path": str(plugin.directory) if plugin.directory else None,
+            "dependencies": list(plugin.dependencies),
+            "optional": list(plugin.optional),
+            "env": list(plugin.env),
+            "version": plugin.version,
+            "from": plugin.declared_in,
+            "dependents": list(plugin.dependents),
+            "reason": plugin.reason,
+        }
+        for plugin in (*plugins.enabled, *_disabled(plugins))
+    }
 
 
 def graph(plugins: Plugins, form: GraphFormat) -> str:

@@ -115,6 +115,7 @@ class FrameworkWorker(EdgeWorker):
     def __init__(self, application: FrameworkApplication, context: WorkerContext) -> None:
         super().__init__(context)
         self._application = application
+        application.threads_all_busy = context.meter.threads_all_busy
         self._host = asgi_host(application, context)
 
     def open_edge(self) -> Edge:

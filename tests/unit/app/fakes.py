@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from tamago.app.background import BackgroundTasks
+from tamago.app.chain import compile_chain
 from tamago.app.context import Context
 from tamago.app.cookie_keys import Keys
 from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.events import Events
 from tamago.app.host import Endpoint
-from tamago.app.middleware_setup import NamedMiddleware, compile_chains
+from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, compile_chains, set_up
 from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
 from tamago.app.response import ResponseView
+from tamago.app.route_finding import find_route
+from tamago.app.routing import Router, RouteTable
+from tamago.core.config import Config
 
 Field = tuple[bytes, bytes]
 
@@ -95,20 +103,21 @@ class FakeExchange:
         return [value.decode("latin-1") for key, value in self.answer if key == name.encode()]
 
 
-@dataclass(frozen=True)
-class FakeRoute:
-    endpoint: Endpoint
-    timeout: float | None = None
+class CookieDefaults(msgspec.Struct, kw_only=True):
+    path: str = "/"
+    http_only: bool = True
+    secure: bool | None = None
+    cipher: str = "aes-gcm"
 
 
-@dataclass(frozen=True)
-class Found:
-    route: FakeRoute
-    params: dict[str, Any]
-
-
-async def nobody(ctx: Context) -> None:
-    """Stands for a path without a route: leaves 404."""
+CONFIG = {
+    "cookies": CookieDefaults(),
+    "meta": Config(logging=False),
+    "notfound": Config(page_url=""),
+    "body_parser": Config(enable_types=["json", "form"], json_limit=1000, form_limit=1000, text_limit=1000, raw_limit=1000, strict=True),
+    "request_timeout": Config(seconds=0.0),
+    "request_id": Config(header="x-request-id", trust=False),
+}
 
 
 class Helper:
@@ -117,10 +126,10 @@ class Helper:
 
 
 class FakeApplication:
-    """Routes by whole paths; knows no plugin and no file."""
+    """Knows no plugin and no file; its routes are registered one by one. `parts` are parts of its configuration."""
 
-    def __init__(self, config: Mapping[str, Any] | None = None, *, keys: str = "demo-app_k") -> None:
-        self.config: Mapping[str, Any] = config or {}
+    def __init__(self, *, keys: str = "demo-app_k", **parts: Any) -> None:
+        self.config: Any = Config({**CONFIG, **parts})
         self.logger: Any = logging.getLogger("tests.app")
         self.events = Events()
         self.background = BackgroundTasks(self.events, lambda: self.logger)
@@ -129,39 +138,41 @@ class FakeApplication:
         self.response_class = ResponseView
         self.helper_class: Callable[[Context], Any] = Helper
         self.httpclient: Any = None
+        self.services: Callable[[Context], Any] = lambda ctx: {"of": ctx}
         self.on_error: Callable[[Exception, Context], Awaitable[None] | None] = on_error
-        self.middleware_factories: Mapping[str, Any] = {}
-        self.table: dict[tuple[str, bytes], FakeRoute] = {}
+        self.router = Router()
         self.context: type[Context] = type("Context", (Context,), {"app": self})
 
-    @property
-    def routes(self) -> Sequence[FakeRoute]:
-        return list(self.table.values())
+    @cached_property
+    def table(self) -> RouteTable:
+        return self.router.compile(lambda route: compile_chain(route.middleware, route.handler, outer=100))
 
-    def services(self, context: Context) -> Any:
-        return {"of": context}
-
-    def match(self, method: str, path: bytes) -> Found:
-        return Found(self.table.get((method, path)) or FakeRoute(nobody), {})
-
-    def route(self, method: str, path: str, endpoint: Endpoint, *, timeout: float | None = None) -> None:
-        self.table[method, path.encode()] = FakeRoute(endpoint, timeout)
+    def middlewares(self, *names: str) -> list[NamedMiddleware]:
+        """Return middlewares that every application has."""
+        modules = {name: importlib.import_module(f"tamago.app.app.middleware.{name}") for name in names}
+        return set_up(names, (), {name: FoundMiddleware(exported=found.middleware, source=name) for name, found in modules.items()}, self)
 
     async def answer(self, exchange: FakeExchange, middlewares: Sequence[NamedMiddleware] = ()) -> FakeExchange:
         """Have a request answered, and return its exchange."""
         await compile_dispatch(self.context, *compile_chains(middlewares, call_route))(exchange)
         return exchange
 
+    async def get(self, handler: Endpoint, exchange: FakeExchange | None = None) -> FakeExchange:
+        """Have one handler answer a GET."""
+        self.router.get("/{rest:path}", handler)
+        return await self.answer(exchange or request("GET", "/"))
 
-def request(method: str, target: str, body: bytes | None = None, **headers: str) -> FakeExchange:
+
+def request(method: str, target: str, content: bytes | None = None, /, **headers: str) -> FakeExchange:
     """Return the exchange of a request; `content_type` becomes `content-type`."""
     fields = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in {"host": "shop.example", **headers}.items()]
-    if body is not None:
-        fields.append((b"content-length", b"%d" % len(body)))
-    return FakeExchange(method=method, target=target.encode(), fields=fields, pieces=[body] if body else [])
+    if content is not None:
+        fields.append((b"content-length", b"%d" % len(content)))
+    return FakeExchange(method=method, target=target.encode(), fields=fields, pieces=[content] if content else [])
 
 
-def context(target: str = "/", *, app: FakeApplication | None = None, exchange: FakeExchange | None = None, **headers: str) -> Context:
-    """Return a context for a GET."""
+def context(exchange: FakeExchange | None = None, *, app: FakeApplication | None = None) -> Context:
+    """Return a context for a request, by default a GET of /."""
     app = app or FakeApplication()
-    return app.context(exchange or request("GET", target, **headers), FakeRoute(nobody), {})
+    exchange = exchange or request("GET", "/")
+    return app.context(exchange, *find_route(app.table, exchange.method, exchange.target, exchange.fields))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from tamago.core.app_info import AppInfo, app_info
 from tamago.core.plugin_loading import load_plugins
@@ -30,11 +30,11 @@ class Project:
     def install(self, name: str, source: str = "") -> Path:
         return _write(self.site / name, source)
 
-    def plugin(self, name: str, *, directory: str = "plugins", **says: object) -> None:
-        """Write a plugin into the application: `directory/name/__init__.py`."""
+    def plugin(self, name: str, *, says: Mapping[str, object] = MappingProxyType({})) -> None:
+        """Write a plugin into the application: `plugins/name/__init__.py`, with what it says of itself."""
         arguments = "".join(f", {key}={value!r}" for key, value in says.items())
         source = f"from tamago.core.plugin import Plugin\nplugin = Plugin(name={name!r}{arguments})\n"
-        self.write(f"{directory}/{name}/__init__.py", source)
+        self.write(f"plugins/{name}/__init__.py", source)
 
     def framework(self, package: str) -> LoadUnit:
         self.install(f"{package}/__init__.py")

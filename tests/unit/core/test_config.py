@@ -37,7 +37,7 @@ def test_a_key_is_reached_by_item_and_by_attribute() -> None:
 
 
 def test_a_missing_attribute_suggests_one() -> None:
-    with pytest.raises(AttributeError, match="configuration has no 'loger'; did you mean 'logger'"):
+    with pytest.raises(AttributeError, match="configuration has no 'loger'; did you mean logger"):
         _ = config().loger
     with pytest.raises(KeyError):
         _ = config()["loger"]

@@ -84,14 +84,14 @@ def test_every_named_case(nodes: str, enabled: str, sequence: str) -> None:
     assert sequencify(graph(nodes), names(enabled)).order == names(sequence)
 
 
-def literal(nodes: Mapping[str, Node], enabled: Sequence[str]) -> Sequenced:
+def literal(nodes: Mapping[str, Node], enabled: Sequence[str]) -> Sequenced:  # noqa: C901 - it is Egg's
     """Egg's `sequencify`, line by line as it stands in JavaScript."""
     sequence: list[str] = []
     requires: dict[str, bool] = {}
     missing: list[str] = []
     recursive: list[tuple[str, ...]] = []
 
-    def seq(wanted: Sequence[str], nest: list[str], optional: bool) -> None:
+    def seq(wanted: Sequence[str], nest: list[str], optional: bool) -> None:  # noqa: C901
         for name in wanted:
             if requires.get(name):
                 continue

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.unit.core.config_disk import Project, project
 
-from tamago.core.plugin import PluginEntry
+from tamago.core.plugin import PluginEntry, PluginWordError
 from tamago.core.plugin_declaring import PluginDeclarationError
 from tamago.core.plugin_finding import BadPluginError, PluginNotFoundError
 from tamago.core.plugin_graph import PluginOrderError
 from tamago.core.plugin_loading import DisabledPluginError
 from tamago.core.unit import LoadUnit, UnitKind
-from tests.unit.core.config_disk import Project, project
 
 
 @pytest.fixture(name="blog")
@@ -33,7 +33,7 @@ def declare(blog: Project, file: str = "config/plugin.py", **plugins: object) ->
 
 def plugins(blog: Project, **says: dict[str, tuple[str, ...]]) -> None:
     for name, word in says.items():
-        blog.plugin(name, **word)
+        blog.plugin(name, says=word)
 
 
 # ── Egg's named cases ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +141,7 @@ def test_a6_what_the_application_disabled_and_another_needs_is_an_error_with_bot
         blog.plugins(framework)
     assert caught.value.problem == f"the plugin 'e' is disabled ({blog.directory}/config/plugin.py), but 'c' needs it (a → c → e)"
     assert caught.value.hint == "enable 'e', or disable 'c' as well"
-    assert caught.value.pairs == (("e", "c"),)
+    assert [(conflict.name, conflict.needing) for conflict in caught.value.conflicts] == [("e", ("c",))]
 
 
 def test_all_disabled_plugins_that_are_needed_are_named_and_none_of_them_is_imported(blog: Project) -> None:
@@ -150,8 +150,11 @@ def test_all_disabled_plugins_that_are_needed_are_named_and_none_of_them_is_impo
         blog.write(f"plugins/{name}/__init__.py", "raise RuntimeError('imported')")
     with pytest.raises(DisabledPluginError) as caught:
         blog.plugins(framework, variable='{"b": false, "e": false}')
-    assert caught.value.pairs == (("b", "a"), ("e", "c"))
-    assert "the plugin 'b' is disabled (TAMAGO_PLUGINS), but 'a' needs it" in caught.value.problem
+    assert caught.value.problem.splitlines() == [
+        "the plugin 'b' is disabled (TAMAGO_PLUGINS), but 'a' and 'd' need it",
+        "the plugin 'e' is disabled (TAMAGO_PLUGINS), but 'c' needs it (a → c → e)",
+    ]
+    assert caught.value.hint == "enable 'b', or disable 'a' and 'd' as well; enable 'e', or disable 'c' as well"
 
 
 def test_the_application_may_disable_both_the_needed_and_the_needing(blog: Project) -> None:
@@ -192,7 +195,7 @@ def test_a_plugin_of_another_environment_brings_nothing_it_needs(blog: Project) 
 
 def test_a8_a_later_place_replaces_an_earlier_one(blog: Project) -> None:
     blog.install("session_package/__init__.py", "from tamago.core.plugin import Plugin\nplugin = Plugin(name='session', version='1')")
-    blog.plugin("session", version="2")
+    blog.plugin("session", says={"version": "2"})
     framework = blog.framework("fw")
     blog.install("fw/config/plugin.py", "plugins = {'session': {'package': 'session_package'}}")
     assert blog.plugins(framework).all["session"].version == "1"
@@ -312,7 +315,7 @@ def test_an_entry_point_makes_a_plugin_known_but_never_enables_it(blog: Project)
     entry_point(blog, "tamago_redis", "redis", "tamago_redis")
     assert blog.order() == []
     assert "tamago_redis" not in sys.modules
-    declare(blog, redis=None or {"enable": True})
+    declare(blog, redis={"enable": True})
     redis = blog.plugins().all["redis"]
     assert (redis.package, redis.version, redis.directory) == ("tamago_redis", "1.2", blog.site / "tamago_redis")
 
@@ -324,6 +327,13 @@ def test_a_known_plugin_that_another_needs_is_enabled_with_it(blog: Project) -> 
     found = blog.plugins()
     assert [plugin.name for plugin in found.enabled] == ["redis", "cache"]
     assert (found.all["redis"].implicit, found.all["redis"].declared_in) == (True, "")
+
+
+def test_installed_plugins_are_only_looked_up_where_a_name_needs_it(blog: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins(blog, a={"dependencies": ("b",)}, b={})
+    declare(blog, a=True, b=True)
+    monkeypatch.setitem(sys.modules, "importlib.metadata", None)  # importing it now fails
+    assert blog.order() == ["b", "a"]
 
 
 def test_two_installed_plugins_of_one_name_must_be_told_apart(blog: Project) -> None:
@@ -392,6 +402,14 @@ def test_a_package_that_is_not_the_plugin_is_an_error(blog: Project, source: str
     assert hint in caught.value.hint
 
 
+def test_a_dependency_that_is_text_and_no_tuple_is_an_error(blog: Project) -> None:
+    plugins(blog, cache={"dependencies": "redis"})  # type: ignore[dict-item]
+    declare(blog, cache=True)
+    with pytest.raises(PluginWordError, match=r"Plugin\(name='cache', dependencies='redis'\): must be a tuple of names") as caught:
+        blog.plugins()
+    assert caught.value.hint == 'write dependencies=("redis",)'
+
+
 def test_a_directory_that_is_missing_or_no_package_is_an_error(blog: Project) -> None:
     blog.write("config/plugin.py", "plugins = {'db': {'path': 'plugins/db'}}")
     with pytest.raises(PluginNotFoundError, match="which is no directory"):
@@ -411,7 +429,7 @@ def test_a_directory_with_a_name_that_cannot_be_imported_is_an_error(blog: Proje
 def test_a_module_that_is_no_package_is_an_error(blog: Project) -> None:
     blog.install("single_module.py", "from tamago.core.plugin import Plugin\nplugin = Plugin(name='one')")
     blog.write("config/plugin.py", "plugins = {'one': {'package': 'single_module'}}")
-    with pytest.raises(BadPluginError, match="is a module .* not a package"):
+    with pytest.raises(BadPluginError, match=r"is a module .* not a package"):
         blog.plugins()
 
 

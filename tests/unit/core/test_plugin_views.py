@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tamago.core.plugin import PluginEntry
-from tamago.core.plugin_declaring import Declaration
+from tamago.core.plugin import Declaration, PluginEntry
 from tamago.core.plugin_resolved import Plugins, ResolvedPlugin, UnknownPluginError
-from tamago.core.plugin_views import COLUMNS, GraphFormat, graph, rows
+from tamago.core.plugin_views import COLUMNS, GraphFormat, describe, graph, rows
 
 PLACE = Path("/blog/plugins")
 
@@ -55,6 +55,26 @@ def test_rows_are_in_loading_order_with_the_disabled_ones_last() -> None:
         ("metrics", "disabled", "", "plugins.metrics", "", "", "/blog/config/plugin.py"),
     ]
     assert {len(row) for row in rows(PLUGINS)} == {len(COLUMNS)}
+
+
+def test_plain_values_have_every_plugin_with_its_reason() -> None:
+    described = describe(PLUGINS)
+    assert list(described) == ["redis", "cache", "session", "metrics"]
+    assert described["redis"] == {
+        "enable": True,
+        "implicit": True,
+        "package": "plugins.redis",
+        "path": "/blog/plugins/redis",
+        "dependencies": [],
+        "optional": [],
+        "env": [],
+        "version": "1.0",
+        "from": "/blog/config/plugin.py",
+        "dependents": ["cache", "session"],
+        "reason": "is enabled because it is needed: cache → redis",
+    }
+    assert described["metrics"]["path"] is None
+    assert msgspec.json.decode(msgspec.json.encode(described)) == described
 
 
 def test_the_tree_begins_with_what_nobody_needs() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import msgspec
+
 from tamago.app.binding.bad_values import Source
 from tamago.app.binding.bodies import BodyReader
 from tamago.app.binding.contract import App, Context, Endpoint, Route
@@ -14,6 +16,7 @@ from tamago.app.binding.parameters import Parameter, ParameterReader
 from tamago.app.binding.refusing import refusal
 from tamago.app.binding.source_text import SourceText
 from tamago.app.binding.threads import call_in_thread
+from tamago.app.errors import BadRequestError
 
 _R = TypeVar("_R", bound=Route)
 
@@ -24,7 +27,7 @@ def compile_handlers(routes: Iterable[_R], *, app: App) -> dict[_R, Endpoint]:
     problems: list[str] = []
     for route in routes:
         try:
-            endpoints[route] = route.endpoint or compile_handler(route, app=app)
+            endpoints[route] = compile_handler(route, app=app)
         except HandlerError as error:
             problems.extend(error.problems)
     if problems:
@@ -36,8 +39,10 @@ def compile_handler(route: Route, *, app: App) -> Endpoint:
     """Return what answers a request of `route`: it fills the handler's parameters, calls it, and what it returns becomes `ctx.body`.
 
     A handler that returns None has set the body itself. The endpoint raises BadRequestError with every value that does not fit.
-    Raises HandlerError for parameters that cannot be filled.
+    A route that has its endpoint already keeps it. Raises HandlerError for parameters that cannot be filled.
     """
+    if route.endpoint is not None:
+        return route.endpoint
     handler, problems = handler_of(route)
     reader = ParameterReader(route, handler, app)
     parameters = reader.read()
@@ -53,8 +58,11 @@ def _build(route: Route, handler: Handler, parameters: tuple[Parameter, ...], ap
     body = bodies[0] if bodies else None
 
     async def refuse(ctx: Context, error: Exception) -> Exception:
+        found = await refusal(ctx, parameters, body)
+        if found is None and isinstance(error, msgspec.ValidationError):
+            return BadRequestError(str(error), code="bad_value")  # msgspec reads the text of JSON a little differently than its values
         # An error that no bad value explains is somebody's bug: it stays what it is.
-        return await refusal(ctx, parameters, body) or error
+        return found or error
 
     text = SourceText()
     for parameter in parameters:

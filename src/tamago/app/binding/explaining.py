@@ -32,6 +32,10 @@ class Reason:
     expected: str
 
 
+_Part = tuple[Any, str | int, Any, str]
+"""Value, name and type of a field or item, and what was expected if that is clear by now: the field is missing (UNSET), or unknown."""
+
+
 def reasons(value: Any, annotation: Any, *, strict: bool) -> list[Reason]:
     """Return what is wrong with `value`, the first 21 things of very many; nothing if it is of the type. `strict` as in `msgspec.convert`.
 
@@ -48,12 +52,12 @@ def _reasons(value: Any, annotation: Any, *, strict: bool, place: str = "", dept
     else:
         return
     found = False
-    for part, part_type, name in _parts(value, annotation) if depth < DEEPEST else ():
+    for part, name, part_type, expected in _parts(value, annotation) if depth < DEEPEST else ():
         # The name of an unknown field is the client's, and may be as long as it likes.
         inner = f"{place}[{name}]" if isinstance(name, int) else f"{place}.{name[:LONGEST_SHOWN]}".lstrip(".")
-        if part_type is None:  # a field that is missing, or not known
+        if expected:
             found = True
-            yield Reason(inner, part, _field_expectation(annotation, name) if part is UNSET else "no such field")
+            yield Reason(inner, part, expected)
             continue
         for reason in _reasons(part, part_type, strict=strict, place=inner, depth=depth + 1):
             found = True
@@ -62,31 +66,30 @@ def _reasons(value: Any, annotation: Any, *, strict: bool, place: str = "", dept
         yield _reason(problem, value, annotation, place)
 
 
-def _parts(value: Any, annotation: Any) -> Iterator[tuple[Any, Any, str | int]]:
-    """Yield fields and items as (value, type, name), with type None for a field that is missing (value UNSET) or not known."""
-    try:
-        info = inspect.type_info(annotation)
-    except TypeError:  # `Required[...]` and the like stand only within their class
-        return
-    fields = object_of(info)
+def _parts(value: Any, annotation: Any) -> Iterator[_Part]:
+    """Yield the fields or items of a value."""
+    fields = object_of(inspect.type_info(annotation))
     if fields is not None and isinstance(value, dict) and not getattr(fields, "array_like", False):
         yield from _fields(value, fields)
     item = _item_type(annotation)
     if item is not None and isinstance(value, (list, tuple)):
         for index, part in enumerate(value[:MOST_ITEMS]):
-            yield part, item, index
+            yield part, index, item, ""
 
 
-def _fields(value: dict[str, Any], info: ObjectType) -> Iterator[tuple[Any, Any, str]]:
+def _fields(value: dict[str, Any], info: ObjectType) -> Iterator[_Part]:
     types = typing.get_type_hints(info.cls, include_extras=True)
     for field in info.fields:
         if field.encode_name in value:
-            yield value[field.encode_name], types[field.name], field.encode_name
+            field_type = types[field.name]
+            if typing.get_origin(field_type) in {typing.Required, typing.NotRequired}:
+                (field_type,) = typing.get_args(field_type)
+            yield value[field.encode_name], field.encode_name, field_type, ""
         elif field.required:
-            yield UNSET, None, field.encode_name
+            yield UNSET, field.encode_name, None, describe(field.type)
     if getattr(info, "forbid_unknown_fields", False):
         known = {field.encode_name for field in info.fields} | {getattr(info, "tag_field", None)}
-        yield from ((value[name], None, name) for name in value if name not in known)
+        yield from ((value[name], name, None, "no such field") for name in value if name not in known)
 
 
 def _item_type(annotation: Any) -> Any:
@@ -100,14 +103,6 @@ def _item_type(annotation: Any) -> Any:
     return _item_type(others[0]) if len(others) == 1 and len(arguments) == 2 else None
 
 
-def _field_expectation(annotation: Any, name: str | int) -> str:
-    info = object_of(inspect.type_info(annotation))
-    for field in info.fields if info is not None else ():
-        if field.encode_name == name:
-            return describe(field.type)
-    return "a value"
-
-
 def _reason(error: Exception, value: Any, annotation: Any, place: str) -> Reason:
     """Turn msgspec's sentence into ours."""
     text = str(error)
@@ -116,11 +111,7 @@ def _reason(error: Exception, value: Any, annotation: Any, place: str) -> Reason
         # It is deeper than we looked.
         text = text[: inner.start()]
         return Reason((place + inner[1]).lstrip("."), "…", _expected(text))
-    try:
-        choices = _choices(plain(inspect.type_info(annotation)))
-    except TypeError:
-        choices = ""
-    return Reason(place, value, choices or _expected(text))
+    return Reason(place, value, _choices(plain(inspect.type_info(annotation))) or _expected(text))
 
 
 def _expected(text: str) -> str:
@@ -152,4 +143,4 @@ def describe(info: inspect.Type) -> str:
     fields = object_of(info)
     if fields is not None:
         return "an object"
-    return type(info).__name__.removesuffix("Type").lower()
+    return "null" if isinstance(info, inspect.NoneType) else type(info).__name__.removesuffix("Type").lower()

@@ -26,11 +26,15 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """From a cookie. `name` is by default the parameter's name; `signed`: only if its signature is right."""
+    """From a cookie. `name` is by default the parameter's name; `signed` and `encrypt` are those of `ctx.cookies.get`.
+
+    So by default a cookie counts only if we have signed it, as `ctx.cookies.set` does.
+    """
 
     source: ClassVar[Source] = Source.COOKIE
     name: str = ""
-    signed: bool = False
+    signed: bool = True
+    encrypt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

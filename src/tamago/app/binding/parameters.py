@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ _WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 class Parameter:
     """One argument of a handler: it is read as `key` from `source`, and becomes a value of type `annotation`.
 
-    `converter` is the path's, `signed` the cookie's. `default` is REQUIRED if there is none.
+    `converter` is the path's, `signed` and `encrypt` are the cookie's. `default` is REQUIRED if there is none.
     """
 
     name: str
@@ -45,7 +45,8 @@ class Parameter:
     shape: Shape = Shape.TEXT
     default: Any = REQUIRED
     converter: str = ""
-    signed: bool = False
+    signed: bool = True
+    encrypt: bool = False
 
     @property
     def required(self) -> bool:
@@ -89,7 +90,7 @@ class ParameterReader:
             return None
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         written = parameter.annotation
-        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.services.names)
+        annotation = written if written is parameter.empty else resolve(written, self._names, self._app.service_index.names)
         if self._is_context(name, annotation):
             return Parameter(name=name, keyword=keyword, source=Source.CONTEXT, key="")
         if isinstance(annotation, Unresolved):
@@ -103,14 +104,14 @@ class ParameterReader:
         return self._value(parameter, annotation, keyword=keyword)
 
     def _is_context(self, name: str, annotation: Any) -> bool:
-        """The context is what is annotated with its class, or is called `ctx` without an annotation that means something else."""
-        if annotation in self._app.context_class.__mro__ and annotation is not object:
-            return True
-        return name == "ctx" and (annotation is REQUIRED or annotation is Any or isinstance(annotation, Unresolved))
+        """The context is what is called `ctx`, or is annotated with its class. The class's import may be for the type checker only."""
+        if annotation in self._app.context_class.__mro__:
+            return annotation is not object
+        return name == "ctx" and name not in self._in_path
 
     def _service(self, name: str, keyword: bool, service: type[Service]) -> Parameter | None:
         try:
-            path = self._app.services.path_of(service)
+            path = self._app.service_index.path_of(service)
         except InjectionError as error:
             self.problems.extend(f"{name}: {problem}" for problem in error.problems)
             return None
@@ -118,7 +119,7 @@ class ParameterReader:
 
     def _value(self, parameter: inspect.Parameter, annotation: Any, *, keyword: bool) -> Parameter | None:
         name = parameter.name
-        marker = self._marker(name, annotation)
+        marker = self._marker(name, annotation, parameter.default)
         if annotation is REQUIRED:
             if name not in self._in_path:
                 self.problems.append(f"{name} has no annotation and is not in the path {self._route.path}{self._meant(name)}")
@@ -141,14 +142,20 @@ class ParameterReader:
             shape=shape_of(info),
             default=parameter.default,
             converter=self._in_path.get(name, "") if source is Source.PATH else "",
-            signed=isinstance(marker, Cookie) and marker.signed,
+            signed=marker.signed if isinstance(marker, Cookie) else True,
+            encrypt=isinstance(marker, Cookie) and marker.encrypt,
         )
         self.problems.extend(_misfit(made))
         return made
 
-    def _marker(self, name: str, annotation: Any) -> Marker | None:
+    def _marker(self, name: str, annotation: Any, default: Any) -> Marker | None:
         metadata = typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
         markers = [item() if isinstance(item, type) else item for item in metadata if isinstance(item, MARKERS) or item in MARKERS]
+        inside = {id(item) for item in metadata}
+        if isinstance(default, MARKERS) or any(id(item) not in inside for item in _markers_in(annotation)):
+            self.problems.append(
+                f"{name} has its marker in the wrong place: write Annotated[TYPE, Header()], with `| None` in TYPE if need be"
+            )
         if len(markers) > 1:
             self.problems.append(f"{name} is marked to come from several places: {', '.join(map(repr, markers))}")
         return markers[0] if markers else None
@@ -169,6 +176,14 @@ class ParameterReader:
         untaken = self._in_path.keys() - {parameter.name for parameter in self._handler.parameters}
         close = difflib.get_close_matches(name, sorted(untaken), n=1, cutoff=0.75)
         return f": did you mean {close[0]}?" if close else ""
+
+
+def _markers_in(annotation: Any) -> Iterator[Any]:
+    """Yield the markers, however deep in an annotation they stand."""
+    for inner in typing.get_args(annotation):
+        if isinstance(inner, MARKERS) or inner in MARKERS:
+            yield inner
+        yield from _markers_in(inner)
 
 
 def _converted_type(converter: str) -> Any:

@@ -21,7 +21,7 @@ Refuse = Callable[[Context], Any]
 _READ: Mapping[Source, Callable[[Context, Parameter], Any]] = {
     Source.PATH: lambda ctx, parameter: ctx.params.get(parameter.key),
     Source.HEADER: lambda ctx, parameter: ctx.headers.get(parameter.key),
-    Source.COOKIE: lambda ctx, parameter: ctx.cookies.get(parameter.key, signed=parameter.signed),
+    Source.COOKIE: lambda ctx, parameter: ctx.cookies.get(parameter.key, signed=parameter.signed, encrypt=parameter.encrypt),
     Source.QUERY: lambda ctx, parameter: (ctx.queries if parameter.shape is Shape.TEXTS else ctx.query).get(parameter.key),
 }
 

@@ -77,7 +77,7 @@ class SourceText:
             return self._view("queries")
         key = repr(parameter.key)
         if parameter.source is Source.COOKIE:
-            got = f"{self._view('cookies')}.get({key}, signed={parameter.signed})"
+            got = f"{self._view('cookies')}.get({key}, signed={parameter.signed}, encrypt={parameter.encrypt})"
             if parameter.required:
                 return f"{self.name('given', _given)}({got})"
             return got if default == "None" else f"{default} if (v := {got}) is None else v"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -40,11 +39,11 @@ def body_kind(media_type: str) -> BodyKind | None:
     return BodyKind.TEXT if media_type.startswith("text/") else None
 
 
-def parse_body(raw: bytes, content_type: str, options: Mapping[str, Any]) -> Any:
-    """Return what a body says, by its content-type; an empty dict for a type that is not read."""
+def parse_body(raw: bytes, content_type: str, *, strict: bool = True) -> Any:
+    """Return what a body says, by its content-type; an empty dict for a type that is not read. `strict` is for JSON."""
     match body_kind(content_type.partition(";")[0].strip().lower()):
         case BodyKind.JSON:
-            return parse_json(raw, content_type, strict=options.get("strict", True))
+            return parse_json(raw, content_type, strict=strict)
         case BodyKind.FORM:
             return parse_form(raw, content_type)
         case BodyKind.TEXT:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tamago.app.body.parsing import body_kind
 from tamago.app.body.reading import read_body, unpack
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
-
-DEFAULT_LIMIT = 1024 * 1024
 
 
 async def read_whole(ctx: Context) -> bytes:
@@ -21,7 +18,6 @@ async def read_whole(ctx: Context) -> bytes:
     request = ctx.request
     kind = body_kind(request.content_type)
     setting = f"{kind.value if kind else 'raw'}_limit"
-    options: Mapping[str, Any] = request.parser_options
-    limit: int = options.get(setting, DEFAULT_LIMIT)
+    limit: int = getattr(ctx.config["body_parser"], setting)
     data = await read_body(ctx.exchange, limit, setting=setting, announced=request.content_length)
     return unpack(data, ctx.get("content-encoding"), limit, setting=setting)

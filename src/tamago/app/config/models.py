@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from tamago.app.cookie_encryption import CookieCipher
 from tamago.app.http_client import HttpClientConfig
 from tamago.app.logging import LoggerConfig
 
@@ -22,12 +23,12 @@ class Dump(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     enable: bool = True
     directory: str = ""
-    ignore_paths: list[str] = []
+    ignore_paths: tuple[str, ...] = ()
     slow_step: Seconds = 5.0
 
 
 class Threads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The pool of threads for handlers that are plain functions; `size` 0: as many as the setting `threads` has."""
+    """The pool of threads for handlers that are plain functions: `size` in each worker."""
 
     size: Annotated[int, Meta(ge=1, le=1024)] = 16
 
@@ -35,12 +36,16 @@ class Threads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Cookies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What cookies are set with unless told otherwise."""
 
-    http_only: bool = True
-    same_site: Literal["", "lax", "strict", "none"] = ""
-    secure: bool | None = None
-    domain: str = ""
     path: str = "/"
+    domain: str = ""
+    http_only: bool = True
+    same_site: Literal["lax", "strict", "none"] | None = None
+    secure: bool | None = None
+    priority: Literal["low", "medium", "high"] | None = None
     partitioned: bool = False
+    signed: bool = True
+    encrypt: bool = False
+    cipher: CookieCipher = CookieCipher.AES_GCM
 
 
 class Filtered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +71,7 @@ class NotFound(Filtered, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class BodyParser(Filtered, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bodies that are read before the handler runs, and how large they may be. `strict`: JSON must be an object or an array."""
 
-    enable_types: list[Literal["json", "form", "text"]] = ["json", "form"]
+    enable_types: tuple[Literal["json", "form", "text"], ...] = ("json", "form")
     json_limit: Bytes = 1024 * 1024
     form_limit: Bytes = 1024 * 1024
     text_limit: Bytes = 1024 * 1024

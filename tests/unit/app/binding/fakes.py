@@ -31,10 +31,10 @@ class FakeNamespace:
 class FakeCookies:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        self.asked: list[tuple[str, bool]] = []
+        self.asked: list[tuple[str, bool, bool]] = []
 
-    def get(self, name: str, *, signed: bool) -> str | None:
-        self.asked.append((name, signed))
+    def get(self, name: str, *, signed: bool, encrypt: bool) -> str | None:
+        self.asked.append((name, signed, encrypt))
         return self._values.get(name)
 
 
@@ -58,9 +58,13 @@ class FakeContext:
         self.content_type = content_type.partition(";")[0].strip().lower()
         self.app = app
         self.body: Any = None
+        self.status = 404
         self._raw = body
         if app is not None:
             self.service = FakeNamespace(self, app.tree)
+
+    def set(self, name: str, value: str) -> None:
+        self.headers[name] = value
 
     async def raw_body(self) -> bytes:
         return self._raw
@@ -125,4 +129,4 @@ class FakeApp:
     threads: OneThreadEach = field(default_factory=OneThreadEach)
 
     def __post_init__(self) -> None:
-        self.services = ServiceIndex(self.tree)
+        self.service_index = ServiceIndex(self.tree)

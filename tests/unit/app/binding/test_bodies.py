@@ -78,6 +78,10 @@ def test_a_body_that_is_no_json_is_refused(annotation: Any, text: str | bytes) -
     assert refused(echo(annotation), ctx=ctx).startswith("the body is not JSON: ")
 
 
+def test_a_field_that_is_there_twice_and_wrong_once_is_refused() -> None:
+    assert refused(echo(Point), ctx=json('{"x":"a","x":1}')) == "Expected `int`, got `str` - at `$.x`"
+
+
 class Listed(msgspec.Struct, forbid_unknown_fields=True):
     ids: list[int]
 

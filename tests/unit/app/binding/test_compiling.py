@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from tests.unit.app.binding.calling import echo, refused, run
@@ -16,6 +16,10 @@ from tamago.core.context_class import Controller, Service
 
 if TYPE_CHECKING:
     from somewhere import Context  # type: ignore[import-not-found]
+
+
+class Answering(Protocol):
+    body: Any
 
 
 class GreetingService(Service):
@@ -91,7 +95,11 @@ async def by_name_only_typed(ctx: Context) -> Any:
     return ctx
 
 
-@pytest.mark.parametrize("handler", [by_name, by_class, by_name_only_typed])
+async def by_protocol(ctx: Answering) -> Any:
+    return ctx
+
+
+@pytest.mark.parametrize("handler", [by_name, by_class, by_name_only_typed, by_protocol])
 def test_a_function_gets_the_context_by_name_or_class(handler: Callable[..., Any]) -> None:
     ctx = FakeContext()
     assert run(handler, ctx=ctx) is ctx

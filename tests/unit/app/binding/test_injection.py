@@ -66,7 +66,7 @@ TREE: dict[str, type[Service]] = {"post": PostService, "data.disk": DiskService,
 @pytest.mark.parametrize("controller", [PostController, DetailController])
 def test_what_a_class_asks_for_is_the_same_object_as_by_name(controller: type[PostController]) -> None:
     app = FakeApp(TREE)
-    inject([controller], app.services)
+    inject([controller], app.service_index)
     ctx = FakeContext(app=app)
     made = controller(ctx)
     assert vars(made).keys() == {"ctx"}, "made before it is used"
@@ -83,7 +83,7 @@ def test_what_a_class_asks_for_is_the_same_object_as_by_name(controller: type[Po
 
 def test_a_value_set_by_hand_goes_first() -> None:
     app = FakeApp(TREE)
-    inject([PostController], app.services)
+    inject([PostController], app.service_index)
     made = PostController(FakeContext(app=app))
     other = PostService(made.ctx)
     made.posts = other

@@ -28,6 +28,7 @@ TEXTS = [
     (Color, "red", Color.RED),
     (Literal["a", "b"], "b", "b"),
     (int | None, "7", 7),
+    (Annotated[int, Meta(description="how many")], "7", 7),
     (str | None, "null", "null"),
     (dt.date, "2026-11-28", dt.date(2026, 11, 28)),
     (uuid.UUID, "12345678-1234-5678-1234-567812345678", uuid.UUID("12345678-1234-5678-1234-567812345678")),
@@ -97,7 +98,7 @@ async def everything(
     page: SMALL,
     tag: list[int],
     x_trace: Annotated[int, Header()],
-    sid: Annotated[int, Cookie("session", signed=True)],
+    sid: Annotated[int, Cookie("session")],
     post: Post,
 ) -> None:
     raise AssertionError("called in spite of bad values")
@@ -127,7 +128,20 @@ def test_all_bad_values_of_a_request_are_told_at_once() -> None:
         "body tags[2]: expected str, got 2",
         "body day: expected a valid RFC3339 encoded date, got 'soon'",
     ]
-    assert ctx.cookies.asked[0] == ("session", True)
+
+
+@pytest.mark.parametrize(
+    ("marker", "asked"),
+    [
+        (Cookie(), ("it", True, False)),
+        (Cookie("sid", signed=False), ("sid", False, False)),
+        (Cookie(encrypt=True), ("it", True, True)),
+    ],
+)
+def test_a_cookie_counts_only_with_our_signature_unless_told(marker: Cookie, asked: tuple[str, bool, bool]) -> None:
+    ctx = FakeContext(cookies={"it": "x", "sid": "x"})
+    assert run(echo(Annotated[str, marker]), ctx=ctx) == ("x",)
+    assert ctx.cookies.asked == [asked]
 
 
 def test_clients_that_take_json_get_each_bad_value_by_itself() -> None:
@@ -149,6 +163,8 @@ def test_a_missing_value_takes_the_default_and_without_one_is_refused() -> None:
     assert run(echo(Annotated[str, Cookie()], "c")) == ("c",)
     assert run(echo(Annotated[int | None, Cookie()], None)) == (None,)
     assert refused(echo(int), ctx=FakeContext()) == "query it: expected int, got nothing"
+    assert refused(echo(int | None), ctx=FakeContext()) == "query it: expected int or null, got nothing"
+    assert refused(echo(Color), ctx=FakeContext()) == "query it: expected one of 'red', 'blue', got nothing"
     assert refused(echo(str), ctx=FakeContext()) == "query it: expected str, got nothing"
     assert refused(echo(list[str]), ctx=FakeContext()) == "query it: expected list, got nothing"
     assert refused(echo(Annotated[str, Header("X-Y")]), ctx=FakeContext()) == "header x-y: expected str, got nothing"
@@ -186,6 +202,15 @@ def test_a_struct_may_gather_the_query() -> None:
 )
 def test_what_a_converter_of_the_path_made_is_given_as_it_is(converter: str, annotation: Any, value: Any) -> None:
     assert run(echo(annotation), f"/{{it:{converter}}}", ctx=FakeContext(params={"it": value})) == (value,)
+
+
+async def bare(it):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    return (it,)
+
+
+@pytest.mark.parametrize(("path", "value"), [("/{it}", "5"), ("/{it:path}", "a/b"), ("/{it:int}", 5), ("/{it:uuid}", uuid.UUID(int=1))])
+def test_a_parameter_without_annotation_takes_what_the_path_has(path: str, value: Any) -> None:
+    assert run(bare, path, ctx=FakeContext(params={"it": value})) == (value,)
 
 
 def test_a_value_from_a_converter_keeps_to_the_limits_of_the_type() -> None:

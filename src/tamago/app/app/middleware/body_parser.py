@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tamago.app.body.parsing import BodyKind, body_kind
@@ -10,9 +9,9 @@ from tamago.app.chain import CallNext, Middleware, only_for
 from tamago.app.context import Context
 
 
-def middleware(options: Mapping[str, Any], app: Any) -> Middleware:  # noqa: ARG001 - factories take both
+def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factories take both
     """Make it. `enable_types`: which of "json", "form", "text"; bodies of all other types are left for the handler to read."""
-    kinds = frozenset(BodyKind(name) for name in options.get("enable_types", ("json", "form")))
+    kinds = frozenset(BodyKind(name) for name in options.enable_types)
 
     @only_for("POST", "PUT", "PATCH", "DELETE")
     async def body_parser(ctx: Context, call_next: CallNext) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
@@ -12,9 +11,9 @@ from tamago.app.context import Context
 _AT_ONCE = ((b"x-readtime", b"0"),)
 
 
-def middleware(options: Mapping[str, Any], app: Any) -> Middleware:
+def middleware(options: Any, app: Any) -> Middleware:
     """Make it. Egg has `x-readtime` on what succeeds only; here errors have it, too."""
-    log = app.logger if options.get("logging") else None
+    log = app.logger if options.logging else None
 
     async def meta(ctx: Context, call_next: CallNext) -> None:
         if log is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,9 +11,9 @@ from tamago.app.context import Context
 _PAGE = "<h1>404 Not Found</h1>"
 
 
-def middleware(options: Mapping[str, Any], app: Any) -> Middleware:  # noqa: ARG001 - factories take both
+def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factories take both
     """Make it."""
-    page_url: str = options.get("page_url") or ""
+    page_url: str = options.page_url
 
     async def notfound(ctx: Context, call_next: CallNext) -> None:
         await call_next(ctx)

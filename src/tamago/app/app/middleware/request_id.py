@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from tamago.app.chain import CallNext, Middleware
@@ -13,10 +12,10 @@ from tamago.app.context import Context
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 
 
-def middleware(options: Mapping[str, Any], app: Any) -> Middleware:  # noqa: ARG001 - factories take both
+def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factories take both
     """Make it. `trust`: an id in the request's own `header` counts. Only behind your own proxy, or strangers choose what you search by."""
-    header: str = options.get("header", "x-request-id")
-    trusts: bool = options.get("trust", False)
+    header: str = options.header
+    trusts: bool = options.trust
 
     async def request_id(ctx: Context, call_next: CallNext) -> None:
         given = ctx.get(header) if trusts else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from tamago.app.chain import CallNext, Middleware
@@ -11,13 +10,13 @@ from tamago.app.context import Context
 from tamago.app.errors import HttpError
 
 
-def middleware(options: Mapping[str, Any], app: Any) -> Middleware | None:
+def middleware(options: Any, app: Any) -> Middleware | None:
     """Make it: `seconds` for all routes (0: no limit); a route's own `timeout` wins. Without either there is none.
 
     The time is that of handler and middleware until the answer is known. A stream or file may then take as long as it takes.
     """
-    default: float = options.get("seconds") or 0
-    if not default and not any(route.timeout for route in app.routes):
+    default: float = options.seconds
+    if not default and not any(route.timeout for route in app.router.routes):
         return None
 
     async def request_timeout(ctx: Context, call_next: CallNext) -> None:

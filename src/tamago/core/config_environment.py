@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
-from tamago.core.config_merge import Layer
+from tamago.core.config_merge import Layer, lookup
 from tamago.core.config_problems import Key
 
 VARIABLE: Final = "TAMAGO_CONFIG"
 PREFIX: Final = "TAMAGO__"
 
 
-def environment_layers(environ: Mapping[str, str], problems: list[str]) -> list[Layer]:
-    """Return a layer for each variable that is set, TAMAGO_CONFIG first, then by name. Adds to `problems` what cannot be read."""
+def environment_layers(environ: Mapping[str, str], problems: list[str], present: Mapping[str, Any] = MappingProxyType({})) -> list[Layer]:
+    """Return a layer for each variable that is set, TAMAGO_CONFIG first, then by name. Adds to `problems` what cannot be read.
+
+    `present` is what files say: a variable is JSON, or else text, but in the place of a text it is text: a password may be all digits.
+    """
     layers = []
     if environ.get(VARIABLE):
         values = _object(environ[VARIABLE], problems)
@@ -25,7 +29,7 @@ def environment_layers(environ: Mapping[str, str], problems: list[str]) -> list[
         if name.startswith(PREFIX) and environ[name]:
             path = key_of(name)
             if all(path):
-                layers.append(Layer(origin=name, values=_nest(path, _value(environ[name]))))
+                layers.append(Layer(origin=name, values=_nest(path, _value(environ[name], lookup(present, path)))))
             else:
                 problems.append(f"{name}: names no key; write it as {PREFIX}LOGGER__LEVEL for logger.level")
     return layers
@@ -58,11 +62,12 @@ def _object(text: str, problems: list[str]) -> dict[str, Any]:
     return values
 
 
-def _value(text: str) -> Any:
+def _value(text: str, present: object) -> Any:
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
+    return text if isinstance(present, str) and not isinstance(value, str | None) else value
 
 
 def _nest(path: Key, value: Any) -> dict[str, Any]:

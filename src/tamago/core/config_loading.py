@@ -25,13 +25,18 @@ async def load_config(units: Sequence[LoadUnit], info: AppInfo, models: Models, 
     whatever a function raises itself.
     """
     files = import_config(units, info)
+    _check_environment(environ)
+    said = [_BASE, *default_layers(models), *await _ask(files, info)]
+    layers = (*said, *environment_layers(environ, [], merged(said)))
+    return LoadedConfig(values=merged(layers), origins=origins(layers), layers=layers, texts=dict(texts(environ)))
+
+
+def _check_environment(environ: Mapping[str, str]) -> None:
+    """Complain before functions are called: one of them may wait for a server to tell a secret."""
     problems: list[str] = []
-    environment = environment_layers(environ, problems)
+    environment_layers(environ, problems)
     if problems:
         raise ConfigError(problems)
-    said = await _ask(files, info)
-    layers = (_BASE, *default_layers(models), *said, *environment)
-    return LoadedConfig(values=merged(layers), origins=origins(layers), layers=layers, texts=dict(texts(environ)))
 
 
 async def _ask(files: Sequence[ConfigFile], info: AppInfo) -> list[Layer]:

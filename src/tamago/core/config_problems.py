@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import MappingProxyType
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -16,6 +18,9 @@ Key = tuple[str, ...]
 
 Models = Mapping[str, type[msgspec.Struct]]
 """The model of each part of configuration that has one, by the name of the part."""
+
+_PYTHON: Final = MappingProxyType({"object": "dict", "array": "list", "null": "None"})
+_JSON_WORD = re.compile(r"\b(object|array|null)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +106,12 @@ def _leaf_problems(value: object, wanted: Any, path: Key) -> Iterator[Problem]:
     try:
         convert(value, wanted)
     except msgspec.ValidationError as error:
-        yield Problem(path=path, text=_lower(str(error)), value=value)
+        yield Problem(path=path, text=_in_words_of_python(str(error)), value=value)
 
 
-def _lower(text: str) -> str:
-    # "Expected `int` >= 1" after a name reads better as "expected int >= 1".
-    text = text.replace("`", "").removesuffix(" - at $")
+def _in_words_of_python(text: str) -> str:
+    """Turn "Expected `object | null`, got `array`" into "expected dict | None, got list"; msgspec speaks of JSON."""
+    text = re.sub(r"`(.*?)`", lambda found: _JSON_WORD.sub(lambda word: _PYTHON[word[0]], found[1]), text.removesuffix(" - at `$`"))
     return text[:1].lower() + text[1:]
 
 

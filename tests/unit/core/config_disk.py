@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from tamago.core.app_info import AppInfo, app_info
+from tamago.core.importing import adopt
 from tamago.core.plugin_loading import load_plugins
 from tamago.core.plugin_resolved import Plugins
 from tamago.core.unit import LoadUnit, UnitKind
@@ -58,8 +59,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
     path, modules = list(sys.path), set(sys.modules)
     made = Project(directory=tmp_path / "blog", site=tmp_path / "site")
     made.write("pyproject.toml", '[project]\nname = "blog"\n')
+    (made.directory / "config").mkdir()
     made.site.mkdir()
-    sys.path[:0] = [str(made.directory), str(made.site)]
+    sys.path.insert(0, str(made.site))
+    adopt(made.directory)
     try:
         yield made
     finally:

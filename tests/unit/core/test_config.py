@@ -182,5 +182,10 @@ def test_a_deep_copy_may_be_changed_all_the_way_down() -> None:
     assert type(copied["logger"]["names"]) is list
 
 
+def test_it_is_made_as_a_dict_is() -> None:
+    assert Config() == {}
+    assert Config({"a": 1}, b=2).b == Config([("a", 1)]).a + 1 == 2
+
+
 def test_an_interactive_user_sees_the_keys() -> None:
     assert {"logger", "tags", "get"} <= set(dir(config()))

@@ -115,7 +115,7 @@ def test_all_problems_are_told_at_once_each_with_key_value_and_file() -> None:
         "logger.rotate.size=0 (default.py): expected int >= 1",
         "logger.rotate.wen (default.py): there is no such key in Rotate; did you mean when?",
         "logger.custom.a.size='1' (default.py): expected int, got str",
-        "logger.custom.b=5 (default.py): expected object, got int",
+        "logger.custom.b=5 (default.py): expected dict, got int",
         "logger.names.1=1 (prod.py): expected str, got int",
         "logger.names.2=2 (prod.py): expected str, got int",
         "logger.steps.1='2' (prod.py): expected int, got str",
@@ -152,7 +152,7 @@ def test_a_models_tag_is_no_unknown_key() -> None:
 
 
 def test_a_part_that_is_no_dict_is_an_error() -> None:
-    assert problems(loaded(LOGGER, ("default.py", {"logger": None})), LOGGER) == ("logger=None (default.py): expected object, got null",)
+    assert problems(loaded(LOGGER, ("default.py", {"logger": None})), LOGGER) == ("logger=None (default.py): expected dict, got None",)
 
 
 def test_a_model_instance_in_a_file_would_hide_the_defaults_and_is_an_error() -> None:

@@ -36,6 +36,15 @@ def test_a_variable_is_json_or_else_text(text: str, value: object) -> None:
     assert layers({"TAMAGO__LOGGER__LEVEL": text}) == [Layer(origin="TAMAGO__LOGGER__LEVEL", values={"logger": {"level": value}})]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12345", "12345"), ("true", "true"), ("[1]", "[1]"), ('"5"', "5"), ("plain", "plain"), ("null", None)],
+)
+def test_in_the_place_of_a_text_a_variable_is_text(text: str, value: object) -> None:
+    (layer,) = environment_layers({"TAMAGO__DB__PASSWORD": text}, [], {"db": {"password": ""}})
+    assert layer.values == {"db": {"password": value}}
+
+
 def test_names_become_keys_in_lower_case_with_single_underscores_kept() -> None:
     assert merged(layers({"TAMAGO__BODY_PARSER__JSON_LIMIT": "1mb", "TAMAGO__A": "1"})) == {"body_parser": {"json_limit": "1mb"}, "a": 1}
 

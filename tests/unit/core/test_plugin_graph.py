@@ -176,3 +176,15 @@ def test_why_something_is_missing_is_said_where_it_is_known() -> None:
     nodes = graph("a:(b) b:(dev)")
     error = PluginOrderError(nodes, ["a"], sequencify(nodes, ["a"]), {"dev": "it is only for env local, and this is prod"})
     assert error.problem.splitlines()[1] == "  dev is needed by b (a → b → dev): it is only for env local, and this is prod"
+
+
+@pytest.mark.parametrize(("nodes", "hint"), [("a:(zz)", "declare what is missing"), ("a:(a)", "break each circle")])
+def test_the_hint_is_about_what_is_wrong_and_nothing_else(nodes: str, hint: str) -> None:
+    error = PluginOrderError(graph(nodes), ["a"], sequencify(graph(nodes), ["a"]), {})
+    assert error.hint.startswith(hint)
+    assert ";" not in error.hint
+
+
+def test_a_name_that_is_enabled_but_nowhere_is_missing_by_itself() -> None:
+    error = PluginOrderError({}, ["a"], sequencify({}, ["a"]), {})
+    assert error.problem.splitlines()[1] == "  a is enabled: no plugin is declared by that name"

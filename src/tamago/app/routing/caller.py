@@ -1,0 +1,16 @@
+"""Says where in the application's code a route is registered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_HERE = str(Path(__file__).parent)
+
+
+def source_of_caller() -> str:
+    """Return `file:line` of the nearest caller outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 - what inspect.currentframe does
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -18,7 +18,7 @@ import msgspec
 
 from tamago.core.finding import find_modules
 from tamago.core.load_error import LoadError
-from tamago.core.namespace import getters, provide
+from tamago.core.namespace import instance_key, provide
 from tamago.core.naming import RULE, class_name, is_legal
 from tamago.core.timing import Timing
 from tamago.core.tree import Tree, load_classes
@@ -88,8 +88,8 @@ def install(trees: Iterable[CustomTree], app: object, context: type) -> None:
         provide(context if custom.inject is Inject.CTX else type(app), custom.tree, custom.name)
     for custom in trees:
         if custom.inject is Inject.APP:
-            for get in getters(custom.tree, custom.name).values():
-                get(app)
+            for name in custom.tree.flat():
+                getattr(app, instance_key(custom.name, name))
 
 
 def _problems(name: str, loader: CustomLoader, app: object, context: type) -> Iterator[str]:

@@ -54,20 +54,22 @@ class Namespace(msgspec.Struct, eq=False):
         return f"<{_path(type(self))}>"
 
 
-def provide(owner: type, tree: Tree[Any], name: str) -> None:
+def provide(owner: type, tree: Tree[Any], name: str) -> type[Namespace]:
     """Give the class `owner`, a composed Context or Application, the attribute `name` with the classes of `tree` below it.
 
-    Each class is called with the instance of `owner`, once, when it is first asked for.
+    Each class is called with the instance of `owner`, once, when it is first asked for. Returns the class of the attribute.
     """
     for dotted, cls in tree.flat().items():
-        key = _key(name, dotted)
+        key = instance_key(name, dotted)
         setattr(owner, key, Lazy(key, cls))
-    setattr(owner, name, property(_namespace(tree, name)))
+    namespace = _namespace(tree, name)
+    setattr(owner, name, property(namespace))
+    return namespace
 
 
-def getters(tree: Tree[Any], name: str) -> dict[type, Callable[[Any], Any]]:
-    """Return for each class of a provided tree the function that gets its instance from a context, for whoever injects by class."""
-    return {cls: attrgetter(_key(name, dotted)) for dotted, cls in tree.flat().items()}
+def instance_key(path: str, name: str) -> str:
+    """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
+    return f"{path}.{name}".replace(".", ":")
 
 
 def _namespace(tree: Tree[Any], path: str) -> type[Namespace]:
@@ -76,7 +78,7 @@ def _namespace(tree: Tree[Any], path: str) -> type[Namespace]:
         if isinstance(entry, Tree):
             names[name] = property(_inner(_namespace(entry, f"{path}.{name}")))
         else:
-            names[name] = _leaf(_key(path, name))
+            names[name] = _leaf(instance_key(path, name))
     title = class_name(path.replace(".", "_"), "Namespace")
     body = {**names, "__module__": __name__, "__qualname__": path}
     return cast("type[Namespace]", types.new_class(title, (Namespace,), exec_body=lambda scope: scope.update(body)))
@@ -99,7 +101,3 @@ def _names(namespace: type[Namespace]) -> dict[str, property]:
 
 def _path(namespace: type[Namespace]) -> str:
     return namespace.__qualname__
-
-
-def _key(path: str, name: str) -> str:
-    return f"{path}.{name}".replace(".", ":")

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tamago.core.context_class import ContextClass, Service
-from tamago.core.namespace import getters, provide
+from tamago.core.namespace import instance_key, provide
 from tamago.core.tree import Tree
 
 
@@ -103,12 +103,10 @@ def test_an_error_in_a_constructor_comes_through_and_the_next_access_tries_again
     assert isinstance(ctx.service.fragile, FragileService)
 
 
-def test_an_instance_is_had_by_its_class(context: type[Context]) -> None:
+def test_an_instance_is_an_attribute_of_its_context_under_its_key(context: type[Context]) -> None:
     ctx = context()
-    tree: Tree[Any] = Tree.grow({("user",): UserService, ("admin", "role"): RoleService})
-    gets = getters(tree, "service")
-    assert gets[UserService](ctx) is ctx.service.user
-    assert gets[RoleService](ctx) is ctx.service.admin.role
+    assert getattr(ctx, instance_key("service", "user")) is ctx.service.user
+    assert ctx.service.admin.role is getattr(ctx, instance_key("service", "admin.role"))
 
 
 def test_namespaces_say_what_they_are(context: type[Context]) -> None:
@@ -131,7 +129,7 @@ def test_a_service_can_be_replaced_for_one_context(context: type[Context]) -> No
     ctx, other = context(), context()
     ctx.service.user = "a fake"
     assert ctx.service.user == "a fake"
-    assert getters(TREE, "service")[RoleService](ctx) is ctx.service.admin.role
+    assert getattr(ctx, instance_key("service", "user")) == "a fake"
     assert isinstance(other.service.user, UserService)
 
 

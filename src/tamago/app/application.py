@@ -32,7 +32,7 @@ from tamago.core.dumps import dump_routes
 from tamago.core.extending import check_extend_files, compose, find_extends
 from tamago.core.finding import find_modules
 from tamago.core.importing import import_found
-from tamago.core.namespace import namespace
+from tamago.core.namespace import provide
 from tamago.core.scanning import FoundModule
 from tamago.core.tree import collect
 from tamago.core.unit import LoadUnit
@@ -83,7 +83,7 @@ class Application(BaseApplication):
         self.context_class: type[Context] = compose("Context", Context, contexts, {"app": self})
         with timing.measure("Load Service"):
             services = collect(units, "service", Service, "Service", timing=timing)
-        self.services = namespace(services, "service")
+        self.services = provide(self.context_class, services, "service")
         self.service_index = ServiceIndex(services.flat())
         with timing.measure("Load Middleware"):
             for found in find_modules(units, "app/middleware", override=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.frameworks import EGGS, FASTAPI, PLAIN, ROUTE, SANIC
 from benchmarks.results import Result, Row
 from benchmarks.servers import BARE, GTHREAD, SERVERS, TAMAGO
 from benchmarks.throughput import HANDSHAKES, NATIVE
@@ -125,6 +126,17 @@ def _http(result: Result) -> Iterator[Goal]:
         yield Goal(text=f"{case}: share of gunicorn gthread's CPU", measured=ratio(case, GTHREAD.name), limit=0.8)
 
 
+def _framework(result: Result) -> Iterator[Goal]:
+    def share(case: str, peer: str) -> float:
+        ours, theirs = (_row(result, case=case, server=name)["cpu"]["median"] for name in (TAMAGO, peer))
+        ratio: float = ours / theirs
+        return ratio
+
+    for peer, limit in ((SANIC, 0.45), (EGGS, 0.25), (FASTAPI, 0.2), (BARE.name, 1.9)):
+        yield Goal(text=f"{ROUTE}: share of {peer}'s CPU", measured=share(ROUTE, peer), limit=limit)
+    yield Goal(text=f"{PLAIN}: share of {BARE.name}'s CPU", measured=share(PLAIN, BARE.name), limit=1.6)
+
+
 def _websocket(result: Result) -> Iterator[Goal]:
     for size in sorted({row["size"] for row in result.rows}):
         ours, theirs = (_row(result, server=name, size=size)["rate"]["median"] for name in (TAMAGO, "uvicorn"))
@@ -154,6 +166,7 @@ GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "messenger": _messenger,
     "idle": _idle,
     "http": _http,
+    "framework": _framework,
     "websocket": _websocket,
     "accept": _accept,
     "drain": _drain,

@@ -12,7 +12,7 @@ from benchmarks.paths import DEBIAN, EGG, HERE, PYTHON, ROOT, VENV
 
 PYTHON_PEERS = (
     "fastapi", "pydantic", "sqlalchemy", "httpx", "gunicorn>=27", "uvicorn", "uvicorn-worker", "granian", "uvloop", "httptools",
-    "redis", "hiredis", "msgspec", "flask", "django", "websockets",
+    "redis", "hiredis", "msgspec", "flask", "django", "websockets", "sanic", "blacksheep",
 )  # fmt: skip
 EGG_VERSION = "^3"
 DEBIAN_PEERS = ("redis-server", "wrk")
@@ -30,8 +30,9 @@ def python_peers() -> None:
 def egg() -> None:
     EGG.mkdir(exist_ok=True)
     shutil.copytree(HERE / "egg", EGG, dirs_exist_ok=True)
-    if not (EGG / "node_modules" / "egg").exists():
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", EGG, f"egg@{EGG_VERSION}"], check=True)
+    if not (EGG / "node_modules" / "egg-scripts").exists():
+        packages = [f"{name}@{EGG_VERSION}" for name in ("egg", "egg-scripts")]
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", EGG, *packages], check=True)
 
 
 def debian_peers() -> None:

@@ -96,6 +96,13 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
             "at what the other workers have, and counted before it is one."
         ),
     ),
+    "framework": (
+        "Framework",
+        (
+            "CPU time a request over all processes: a plain answer, and a route with a parameter, a controller and a service whose result "
+            "becomes JSON. The same two routes in each framework; `bare protocol` and Node's http do the work by hand."
+        ),
+    ),
     "websocket": (
         "Websocket",
         "Text messages echoed by a plain ASGI application; each connection sends the next when the last one is back.",

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,10 +91,10 @@ async def answered(site: Running, *, tls: bool = False) -> None:
     raise MeasurementError(f"no answer within {WITHIN:.0f} s")
 
 
-def run(arguments: argparse.Namespace) -> Result:
+def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
+    """Measure each case on each of its servers, all of them as often as wanted, one after the other."""
     notes: list[str] = []
     samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    cases = [case for case in CASES if not arguments.cases or any(part.lower() in case.name.lower() for part in arguments.cases)]
     for _ in range(arguments.repeat):
         for case in cases:
             for server in installed(case.servers):
@@ -112,15 +113,15 @@ def run(arguments: argparse.Namespace) -> Result:
         for (name, case), taken in samples.items()
     ]  # fmt: skip
     return Result(
-        name="http",
+        name=name,
         rows=rows,
         notes=notes,
         settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")},
     )
 
 
-def render(result: Result) -> str:
-    order = [case.name for case in CASES]
+def rendered(result: Result, cases: Iterable[Case]) -> str:
+    order = [case.name for case in cases]
     rows = [
         [row["case"], row["server"], row["cpu"]["median"], row["rate"]["median"], row["p99"]["median"], row["failed"]]
         for row in sorted(result.rows, key=lambda row: (order.index(row["case"]), row["cpu"]["median"]))
@@ -128,9 +129,22 @@ def render(result: Result) -> str:
     return table(rows, ["application", "server", "CPU a request (µs)", "requests/s", "p99 (ms)", "failed"])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cases", nargs="*", default=[], metavar="PART", help="only cases whose name has one of these in it")
+def run(arguments: argparse.Namespace) -> Result:
+    cases = [case for case in CASES if not arguments.cases or any(part.lower() in case.name.lower() for part in arguments.cases)]
+    return measured("http", cases, arguments)
+
+
+def render(result: Result) -> str:
+    return rendered(result, CASES)
+
+
+def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=3)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cases", nargs="*", default=[], metavar="PART", help="only cases whose name has one of these in it")
+    add_load_arguments(parser)

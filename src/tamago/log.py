@@ -182,6 +182,10 @@ class LogFile:
         if old not in STREAMS.values():
             os.close(old)
 
+    def drain(self, seconds: float) -> None:
+        """Write what waits; give a slow reader this long to take it."""
+        self.writer.drain(seconds)
+
     def close(self) -> None:
         """Write what can be written."""
         _files.discard(self)
@@ -264,4 +268,4 @@ def flush(seconds: float = 0.0) -> None:
         if isinstance(handler, SteadyHandler):
             handler.drain(seconds) if seconds else handler.flush()
     for file in _files:
-        file.writer.drain(seconds)
+        file.drain(seconds)

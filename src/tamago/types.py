@@ -5,7 +5,7 @@ The cluster half knows how to run processes; the server and framework half knows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -97,6 +97,9 @@ class TargetSpec:
     interface: str = "auto"
     framework: str | None = None
 
+    def __str__(self) -> str:
+        return self.app or f"the application in {self.directory}"
+
 
 class Meter(Protocol):
     """Where a worker's HTTP edge counts what it does; the cluster reads the figures from another process."""
@@ -166,7 +169,8 @@ class Exchange(Protocol):
     """One request and its answer, as a framework sees it; the HTTP edge has it ready, and ASGI is adapted to it.
 
     `target` is what stood in the request line; names in `fields` are lower case. `client` is (address, port) of the client as far as
-    trusted proxies vouch for it, None when it has none. `body` is None for a request without one. `gone`: nobody reads the answer any more.
+    trusted proxies vouch for it, None when it has none. `body` is None for a request without one. `gone`: nobody reads the answer any more;
+    `hung_up`: the client sends nothing more, and has most likely left, but may still read.
     """
 
     method: str
@@ -174,6 +178,7 @@ class Exchange(Protocol):
     fields: list[tuple[bytes, bytes]]
     version: str
     gone: bool
+    hung_up: bool
 
     @property
     def body(self) -> object | None: ...
@@ -188,7 +193,7 @@ class Exchange(Protocol):
         """Return the next piece of the request's body, b"" at its end. Raises ConnectionError when the client left before."""
 
     async def wait_for_input(self) -> None:
-        """Return when body arrived, the body ended, or the client left (`gone`)."""
+        """Return when body arrived, the body ended, or the client left (`gone` or `hung_up`)."""
 
     def respond(self, status: int, fields: Iterable[tuple[bytes, bytes]], data: bytes) -> None:
         """Send a whole answer; a content-length is added unless `fields` has one."""
@@ -204,6 +209,41 @@ class Exchange(Protocol):
 
     async def send_file(self, path: str) -> None:
         """After `start`: send a file as the whole body. Raises OSError for one that cannot be read."""
+
+
+class FrameworkAgent(Protocol):
+    """What a framework's `Agent` offers the cluster. Its class makes one by `Agent.load(directory, env=env)`, without an event loop."""
+
+    def before_fork(self) -> None: ...
+    def after_fork(self) -> None: ...
+
+    async def start(self) -> None:
+        """Boot; raises what failed."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for."""
+
+    async def server_ready(self) -> None:
+        """The whole cluster serves. Called once."""
+
+    async def close(self) -> None:
+        """Finish."""
+
+
+class FrameworkApplication(FrameworkAgent, Protocol):
+    """What a framework's `Application` offers the HTTP edge beside that. It is an ASGI application, too."""
+
+    threads_all_busy: Callable[[bool], None]
+    """Set by whoever runs the process: told when every thread of the application's pool is busy, and when one is free again."""
+
+    @property
+    def mounts(self) -> tuple[bytes, ...]:
+        """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
+
+    def handle(self, exchange: Exchange) -> Awaitable[object]:
+        """Answer a request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
 class WorkerRuntime(Protocol):
@@ -225,6 +265,9 @@ class WorkerRuntime(Protocol):
         The cluster puts a deadline on the process from outside.
         """
 
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
+
     async def stop(self) -> None:
         """Run the application's shutdown (ASGI lifespan shutdown, `before_close`)."""
 
@@ -244,6 +287,9 @@ class AgentRuntime(Protocol):
 
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    def progress(self) -> str:
+        """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
     async def stop(self) -> None:
         """Finish (`before_close`)."""

@@ -46,7 +46,7 @@ def check(
         except subprocess.TimeoutExpired:
             child.kill()
             raise CheckTimeoutError(
-                f"importing {target.app or target.framework} took longer than {settings.boot_timeout:g} s",
+                f"importing {target} took longer than {settings.boot_timeout:g} s",
                 hint="allow more time with --boot-timeout, or find out what it waits for",
             ) from None
     if child.returncode:
@@ -55,5 +55,5 @@ def check(
         print_json({"ok": True, "title": settings.title, "directory": settings.directory, "target": asdict(target)})
     else:
         agent = f" and its agent {target.agent}" if target.agent else ""
-        print(f"{settings.title}: the settings are right, and {target.app or target.framework}{agent} can be imported")
+        print(f"{settings.title}: the settings are right, and {target}{agent} can be imported")
     return 0

@@ -26,8 +26,7 @@ def main() -> int:
         show_error(error, sys.stderr)
         return int(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - SystemExit of the application as well
-        what = spec.app or spec.framework
-        problem = f"{what} could not be imported: {type(error).__name__}: {error}".rstrip(": ")
+        problem = f"{spec} could not be imported: {type(error).__name__}: {error}".rstrip(": ")
         show_error(TamagoError(problem, hint="correct the line above and check again", detail=user_traceback(error)), sys.stderr)
         return int(ExitCode.FAILED)
     return int(ExitCode.OK)

@@ -180,8 +180,14 @@ class Child:
     def _dump_tasks_too(self) -> None:
         """Have the dump of the stacks followed by one of the tasks: in a loop that runs, what hangs is an await and on no stack."""
         faulthandler.unregister(linux.DUMP_SIGNAL)
-        self._loop.add_signal_handler(linux.DUMP_SIGNAL, _log_tasks)
+        self._loop.add_signal_handler(linux.DUMP_SIGNAL, self._log_progress)
         faulthandler.register(linux.DUMP_SIGNAL, file=2, all_threads=True, chain=True)
+
+    def _log_progress(self) -> None:
+        if progress := self._runtime.progress():
+            _log.warning("%s", progress)
+        for stack in task_stacks():
+            _log.warning("%s", stack)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,11 +248,6 @@ def _keep_signals_from_forks() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
 
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
-
-
-def _log_tasks() -> None:
-    for stack in task_stacks():
-        _log.warning("%s", stack)
 
 
 def _loop_factory() -> asyncio.AbstractEventLoop:

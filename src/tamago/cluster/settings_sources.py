@@ -14,8 +14,8 @@ from tamago.cluster.settings_resolve import Resolved, SettingsError, Source, res
 from tamago.cluster.title import title_from
 
 PREFIX = "TAMAGO_"
-RESERVED: Final = frozenset({"TAMAGO_HOME", "TAMAGO_RUN"})
-"""Variables with our prefix that are no settings."""
+RESERVED: Final = frozenset({"TAMAGO_HOME", "TAMAGO_RUN", "TAMAGO_CONFIG", "TAMAGO_PLUGINS", "TAMAGO_SCOPE"})
+"""Variables with our prefix that are no settings: ours, and those in which a framework application is configured."""
 
 GENERIC: Final = MappingProxyType({"PORT": "port", "WEB_CONCURRENCY": "workers"})
 """Variables that platforms set for any program; one with our prefix beats them."""
@@ -70,7 +70,8 @@ def environment_sources(environ: Mapping[str, str]) -> tuple[Source, Source]:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX) and name not in RESERVED
+    # TAMAGO__A__B is the value at a.b in the configuration of a framework application.
+    return name.startswith(PREFIX) and not name.startswith(PREFIX + "_") and name not in RESERVED
 
 
 def _environment(found: Mapping[str, tuple[str, str]]) -> Source:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tamago.cluster.loaders import HOSTED_LOADER
+from tamago.cluster.loaders import FRAMEWORK_LOADER, HOSTED_LOADER
 from tamago.cluster.settings import Settings
 from tamago.errors import ExitCode, TamagoError
 from tamago.types import TargetSpec
@@ -35,12 +35,6 @@ class TargetNotFoundError(TamagoError):
         self.suggestion = suggestion
 
 
-class FrameworkMissingError(TamagoError):
-    """The application is written for a framework that is not there."""
-
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
-
-
 def find_target(settings: Settings) -> TargetSpec:
     """Return what to run: `app`, else `framework`, else a directory with app/ and config/; raises `TargetNotFoundError`."""
     root = Path(settings.directory)
@@ -53,11 +47,7 @@ def find_target(settings: Settings) -> TargetSpec:
             interface=settings.interface,
         )
     if settings.framework or is_framework_application(root):
-        what = f"framework={settings.framework!r}" if settings.framework else f"{root} has app/ and config/, so it"
-        raise FrameworkMissingError(
-            f"{what} needs the application framework, which this version of tamago does not have",
-            hint="host an ASGI or WSGI application instead: --app module:attribute",
-        )
+        return TargetSpec(loader=FRAMEWORK_LOADER, directory=settings.directory, framework=settings.framework or None)
     raise TargetNotFoundError(
         root,
         ("an --app (or app in tamago.toml)", "a --framework", f"the directories app/ and config/ in {root}"),
@@ -75,7 +65,7 @@ def find_agent(settings: Settings) -> str | None:
 
 
 def is_framework_application(root: Path) -> bool:
-    """Return whether the directory looks like an application written for our own framework."""
+    """Return whether the directory looks like an application written for our framework or one built on it."""
     return (root / "app").is_dir() and (root / "config").is_dir()
 
 

@@ -18,6 +18,16 @@ class Boot:
     def __init__(self, app: Any) -> None:
         self.app = app
 
+    @property
+    def config(self) -> Any:
+        """The configuration: nested dicts up to `config_did_load`, frozen and typed from `did_load` on."""
+        return self.app.config
+
+    @property
+    def logger(self) -> Any:
+        """The application's logger."""
+        return self.app.logger
+
     def before_fork(self) -> None:
         """In the nest, before it forks: close what must not be shared."""
 

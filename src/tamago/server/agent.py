@@ -57,10 +57,18 @@ class AgentEndedError(TamagoError):
         self.name = name
 
 
-class IdleAgent:
-    """Implements `tamago.types.AgentRuntime` for who has no agent: the process runs its built-in chores and nothing else."""
+class AgentLife:
+    """What the lives of all agents have in common."""
 
     failed: asyncio.Future[None] | None = None
+
+    def progress(self) -> str:
+        """Nothing is known of what a hosted agent does."""
+        return ""
+
+
+class IdleAgent(AgentLife):
+    """Implements `tamago.types.AgentRuntime` for who has no agent: the process runs its built-in chores and nothing else."""
 
     async def start(self) -> None:
         """Nothing to boot."""
@@ -72,10 +80,8 @@ class IdleAgent:
         """Nothing to finish."""
 
 
-class HookAgent:
+class HookAgent(AgentLife):
     """Implements `tamago.types.AgentRuntime` with the hooks of a user's class."""
-
-    failed: asyncio.Future[None] | None = None
 
     def __init__(self, name: str, agent: Callable[[], object]) -> None:
         check_hooks(name, agent)
@@ -96,7 +102,7 @@ class HookAgent:
         await _call(self._agent, _STOP)
 
 
-class TaskAgent:
+class TaskAgent(AgentLife):
     """Implements `tamago.types.AgentRuntime` with an async function that runs from `ready` until `stop` cancels it.
 
     `failed` gets the function's error should it raise one. Returning is no failure: then all its work is done.

@@ -59,6 +59,16 @@ class AsgiHost:
         """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
         return type("AsgiExchange", (AsgiExchange,), {"host": self})
 
+    def origin(self, exchange: Exchange) -> tuple[tuple[str, int] | None, str]:
+        """Return address and port of the client and its scheme, as far as trusted proxies vouch for them; port 0 where they don't say."""
+        connection = exchange.connection
+        client, scheme = connection.client, connection.scheme
+        proxies = self.trusted_proxies
+        if proxies is not None and proxies.trusts(client[0] if client else None):
+            host = proxies.client(exchange.fields)
+            return (host, 0) if host else client, proxies.scheme(exchange.fields) or scheme
+        return client, scheme
+
     def scope(self, exchange: Exchange) -> Scope:
         """Return the connection scope of a request."""
         target = exchange.target
@@ -70,13 +80,7 @@ class AsgiHost:
         if "%" in path:
             path = unquote(path)
         root_path = self.root_path
-        connection = exchange.connection
-        client, scheme = connection.client, connection.scheme
-        proxies = self.trusted_proxies
-        if proxies is not None and proxies.trusts(client[0] if client else None):
-            host = proxies.client(exchange.fields)
-            client = (host, 0) if host else client
-            scheme = proxies.scheme(exchange.fields) or scheme
+        client, scheme = self.origin(exchange)
         return {
             "type": "http",
             "asgi": ASGI,
@@ -89,7 +93,7 @@ class AsgiHost:
             "root_path": root_path,
             "headers": exchange.fields,
             "client": client,
-            "server": connection.peer,
+            "server": exchange.connection.peer,
             "state": self.state.copy(),
             "extensions": self.extensions,
         }

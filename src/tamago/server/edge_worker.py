@@ -23,6 +23,10 @@ class EdgeWorker:
     async def start(self) -> None:
         """Importing was all."""
 
+    def progress(self) -> str:
+        """Nothing is known of what a hosted application does."""
+        return ""
+
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Begin to accept."""
         self._edge = self.open_edge()

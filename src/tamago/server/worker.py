@@ -16,14 +16,7 @@ class AsgiWorker(EdgeWorker):
 
     def __init__(self, app: AsgiApp, context: WorkerContext) -> None:
         super().__init__(context)
-        options = context.options
-        self._host = _host_type(context)(
-            app,
-            root_path=options.root_path,
-            trusted_proxies=TrustedProxies(options.trusted_proxies),
-            pathsend=options.pathsend,
-            cancel_on_disconnect=options.cancel_on_disconnect,
-        )
+        self._host = asgi_host(app, context)
         self._lifespan = Lifespan(app, self._host.state)
 
     def open_edge(self) -> Edge:
@@ -36,6 +29,18 @@ class AsgiWorker(EdgeWorker):
     async def stop(self) -> None:
         """Run the application's lifespan shutdown."""
         await self._lifespan.shutdown()
+
+
+def asgi_host(app: AsgiApp, context: WorkerContext) -> AsgiHost:
+    """Return what joins an ASGI application to the edge of this worker."""
+    options = context.options
+    return _host_type(context)(
+        app,
+        root_path=options.root_path,
+        trusted_proxies=TrustedProxies(options.trusted_proxies),
+        pathsend=options.pathsend,
+        cancel_on_disconnect=options.cancel_on_disconnect,
+    )
 
 
 def _host_type(context: WorkerContext) -> type[AsgiHost]:

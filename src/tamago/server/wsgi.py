@@ -18,9 +18,9 @@ from tamago.server.edge_worker import EdgeWorker
 from tamago.server.exchange import ClientDisconnectedError, Exchange
 from tamago.server.forwarded import TrustedProxies
 from tamago.server.response_head import ResponseHead
-from tamago.server.thread_pool import ThreadPool
 from tamago.server.wsgi_call import WsgiApp, WsgiCall
 from tamago.server.wsgi_environ import Environ, add_connection, add_request, environ_template
+from tamago.thread_pool import ThreadPool
 from tamago.types import WorkerContext
 
 # Bodies up to here stay in memory; what is larger waits in a file (of TMPDIR, without a name).

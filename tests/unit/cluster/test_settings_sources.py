@@ -36,7 +36,7 @@ def test_a_variable_set_to_nothing_says_nothing(tmp_path: Path) -> None:
 
 
 def test_the_home_directory_is_no_setting(tmp_path: Path) -> None:
-    assert load(tmp_path, {"TAMAGO_HOME": "/x"}, {}).settings.port == 8000
+    assert load(tmp_path, {"TAMAGO_HOME": "/x", "TAMAGO_SCOPE": "en", "TAMAGO__LOGGER__LEVEL": "DEBUG"}, {}).settings.port == 8000
 
 
 def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tamago.cluster.loaders import FRAMEWORK_LOADER
 from tamago.cluster.settings import Settings
-from tamago.cluster.target import FrameworkMissingError, TargetNotFoundError, find_target, suggestions
+from tamago.cluster.target import TargetNotFoundError, find_target, suggestions
 
 
 def test_an_app_is_hosted(tmp_path: Path) -> None:
@@ -56,10 +57,13 @@ def test_a_file_without_an_app_is_not_suggested(tmp_path: Path, text: str) -> No
     assert list(suggestions(tmp_path)) == []
 
 
-def test_a_framework_application_is_told_that_the_framework_is_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("framework", ["", "acme"])
+def test_a_directory_with_app_and_config_is_a_framework_application(tmp_path: Path, framework: str) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "config").mkdir()
-    with pytest.raises(FrameworkMissingError, match=str(tmp_path)):
-        find_target(Settings(directory=str(tmp_path)))
-    with pytest.raises(FrameworkMissingError, match="framework='acme'"):
-        find_target(Settings(framework="acme"))
+    spec = find_target(Settings(directory=str(tmp_path), framework=framework))
+    assert (spec.loader, spec.framework, spec.app) == (FRAMEWORK_LOADER, framework or None, None)
+
+
+def test_a_named_framework_needs_no_such_directories(tmp_path: Path) -> None:
+    assert find_target(Settings(directory=str(tmp_path), framework="acme")).framework == "acme"

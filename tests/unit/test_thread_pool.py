@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tamago.server.thread_pool import ThreadPool
+from tamago.thread_pool import ThreadPool
 
 Busy = list[bool]
 

@@ -1,0 +1,1 @@
+"""The middleware every application has, by the names in `config.core_middleware`."""

@@ -1,0 +1,36 @@
+"""Gives up on a request that takes too long: its handler is cancelled, and the client gets 503."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tamago.app.chain import CallNext, Middleware
+from tamago.app.context import Context
+from tamago.app.errors import HttpError
+
+
+def middleware(options: Any, app: Any) -> Middleware | None:
+    """Make it: `seconds` for all routes (0: no limit); a route's own `timeout` wins. Without either there is none.
+
+    The time is that of handler and middleware until the answer is known. A stream or file may then take as long as it takes.
+    """
+    default: float = options.seconds
+    if not default and not any(route.timeout for route in app.router.routes):
+        return None
+
+    async def request_timeout(ctx: Context, call_next: CallNext) -> None:
+        own = ctx.route.timeout
+        seconds = default if own is None else own
+        if not seconds:
+            await call_next(ctx)
+            return
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await call_next(ctx)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # somebody else's
+            raise HttpError(503, f"the request took longer than {seconds:g} seconds", expose=False) from None
+
+    return request_timeout

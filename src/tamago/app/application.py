@@ -1,0 +1,220 @@
+"""An application as a worker has it: contexts, services, controllers, middleware and routes. Egg's `Application`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
+
+from tamago.app import anonymous
+from tamago.app.asgi_exchange import AsgiExchange, Receive, Scope, Send
+from tamago.app.background import BackgroundTasks
+from tamago.app.base_application import BaseApplication
+from tamago.app.binding import ServiceIndex, compile_handlers, inject
+from tamago.app.chain import compile_chain
+from tamago.app.context import Context
+from tamago.app.cookie_keys import Keys
+from tamago.app.current import current
+from tamago.app.dispatch import call_route, compile_dispatch
+from tamago.app.lifespan import serve_lifespan
+from tamago.app.loaded import Loaded
+from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, compile_chains, set_up
+from tamago.app.mounts import Mounts
+from tamago.app.on_error import on_error
+from tamago.app.request import RequestView
+from tamago.app.response import ResponseView
+from tamago.app.routing import Route, Router, RouteTable, describe
+from tamago.app.websocket_dispatch import serve_websocket
+from tamago.core.context_class import Controller, Helper, Service
+from tamago.core.custom_loader import install, load_custom, read_custom_loaders
+from tamago.core.dumps import dump_routes
+from tamago.core.extending import check_extend_files, compose, find_extends
+from tamago.core.finding import find_modules
+from tamago.core.importing import import_found
+from tamago.core.namespace import provide
+from tamago.core.scanning import FoundModule
+from tamago.core.tree import collect
+from tamago.core.unit import LoadUnit
+from tamago.thread_pool import ThreadPool
+from tamago.types import Exchange, Role
+
+
+class Application(BaseApplication):
+    """An application, loaded: an ASGI application, and what tamago's own server calls without ASGI in between (`handle`)."""
+
+    kind: ClassVar[str] = "application"
+    boot_class: ClassVar[str] = "AppBoot"
+    role: ClassVar[Role] = Role.WORKER
+
+    threads_all_busy: Callable[[bool], None] = staticmethod(lambda _: None)
+    """Told when the last free thread is taken, and when one is free again; whoever runs the process sets it."""
+
+    # There once the application has started:
+    handle: Callable[[Exchange], Awaitable[None]]
+    """Answers a request."""
+    table: RouteTable
+    middlewares: Sequence[NamedMiddleware]
+    threads: ThreadPool
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded)
+        self.background = BackgroundTasks(self.events, lambda: self.core_logger)
+        self.keys = Keys("")
+        self.on_error: Callable[[Exception, Context], Awaitable[None] | None] = on_error
+        self.middleware_factories: dict[str, FoundMiddleware] = {}
+        self.router = Router()
+        self._mounts = Mounts()
+        self._import()
+
+    # ── before the fork: everything is imported ──────────────────────────────────────────────────────────────────────
+
+    def _import(self) -> None:
+        units, env, timing = self.loaded.units, self.info.env, self.timing
+        check_extend_files(units)
+
+        def extended(name: str, base: type) -> Any:
+            return compose(base.__name__.removesuffix("View"), base, find_extends(units, name, env, timing=timing))
+
+        self.request_class: type[RequestView] = extended("request", RequestView)
+        self.response_class: type[ResponseView] = extended("response", ResponseView)
+        self.helper_class: type[Helper] = extended("helper", Helper)
+        contexts = find_extends(units, "context", env, timing=timing)
+        self.context_class: type[Context] = compose("Context", Context, contexts, {"app": self})
+        with timing.measure("Load Service"):
+            services = collect(units, "service", Service, "Service", timing=timing)
+        self.services = provide(self.context_class, services, "service")
+        self.service_index = ServiceIndex(services.flat())
+        with timing.measure("Load Middleware"):
+            for found in find_modules(units, "app/middleware", override=True):
+                module = import_found(found, timing)
+                name = "_".join(found.name)
+                self.middleware_factories[name] = FoundMiddleware(exported=getattr(module, "middleware", None), source=str(found.path))
+        with timing.measure("Load Controller"):
+            self.controllers = collect(self.loaded.own, "controller", Controller, "Controller", timing=timing)
+        inject(self.controllers.flat().values(), self.service_index)
+        self._routes = [import_found(found, timing) for found in router_files(self.loaded.own)]
+
+    # ── in each process: what depends on configuration ───────────────────────────────────────────────────────────────
+
+    def _configured(self) -> None:
+        config = self.config
+        self.keys = Keys(config["keys"])
+        self.threads = ThreadPool(size=config["threads"].size, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
+        with self.timing.measure("Load Custom"):
+            loaders = read_custom_loaders(config["custom_loader"], self, self.context_class)
+            install(load_custom(loaders, self.loaded.units, timing=self.timing), self, self.context_class)
+        with self.timing.measure("Load Router"):
+            self._compile()
+
+    def _compile(self) -> None:
+        self.router = Router(self.controllers)
+        for module in self._routes:
+            module.routes(self.router)
+        self.router.add_controllers()
+        self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
+
+        endpoints = compile_handlers(self.router.routes, app=self)
+
+        def endpoint_of(route: Route) -> Any:
+            return compile_chain(route.middleware, endpoints[route], outer=len(middlewares))
+
+        self.table = self.router.compile(endpoint_of)
+        chains, chain_of_others = compile_chains(middlewares, call_route)
+        self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
+
+    async def start(self) -> None:
+        """Load the configuration, run the hooks, be ready; and start what is mounted."""
+        await super().start()
+        await self._mounts.start()
+        self.events.emit("server", self)
+
+    def _dump(self) -> None:
+        super()._dump()
+        if self.config["dump"].enable:
+            dump_routes(self.rundir, describe(self.table), log=self.core_logger)
+
+    async def close(self) -> None:
+        """Wait for what runs in the background, then run every `before_close`, in reverse."""
+        await self.background.drain(self.config.get("close_timeout", 10.0))
+        await super().close()
+
+    async def _close_last(self) -> None:
+        await self._mounts.stop()
+        if "threads" in vars(self):
+            self.threads.close()
+        await super()._close_last()
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Be an ASGI application, for any ASGI server and for tests: HTTP, websockets and lifespan (ASGI 3.0)."""
+        if scope["type"] == "lifespan":
+            await serve_lifespan(receive, send, self._start_alone, self.close)
+            return
+        mount = self._mounts.find(scope["path"])
+        if mount is not None:
+            await self._mounts(mount, scope, receive, send)
+        elif scope["type"] == "websocket":
+            await serve_websocket(self.context_class, scope, receive, send)
+        else:
+            exchange = AsgiExchange(scope, receive, send)
+            token = current.set(None)  # `handle` leaves it set, in a task that need not be the request's own
+            try:
+                await self.handle(exchange)
+                await exchange.finish()
+            finally:
+                current.reset(token)
+
+    async def _start_alone(self) -> None:
+        await self.start()
+        await self.server_ready()
+
+    @property
+    def mounts(self) -> tuple[bytes, ...]:
+        """Beginnings of request targets that belong to mounted applications."""
+        return self._mounts.prefixes
+
+    def mount(self, prefix: str, app: Any) -> None:
+        """Have an ASGI or WSGI application (the latter needs `tamago[wsgi]`) answer everything below a path. Raises MountError."""
+        self._mounts.add(prefix, app)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes, in the order of their registration."""
+        return self.router.routes
+
+    def url_for(self, name: str, /, **params: Any) -> str:
+        """Return the path of a named route; see `Router.url_for`."""
+        return self.router.url_for(name, **params)
+
+    # ── contexts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def current_context(self) -> Context | None:
+        """The context of the request that this code works for, None outside of one. Egg's `app.currentContext`."""
+        return current.get()
+
+    def create_anonymous_context(self, **request: Any) -> Context:
+        """Return a context for work that no request asked for. Egg's `createAnonymousContext`; for `request` see `anonymous_context`."""
+        return anonymous.anonymous_context(self.context_class, **request)
+
+    def anonymous_scope(self, **request: Any) -> AbstractAsyncContextManager[Context]:
+        """Have an anonymous context be the current one within an `async with`. Egg's `runInAnonymousContextScope`."""
+        return anonymous.anonymous_scope(self.context_class, **request)
+
+    def run_in_background(self, work: Callable[[Context], Awaitable[object]], *, name: str = "") -> None:
+        """Run `await work(ctx)` with an anonymous context beside everything else. It is waited for before the process ends."""
+        self.background.run(work, self.create_anonymous_context(), name=name)
+
+    async def background_tasks_finished(self) -> None:
+        """Wait for what runs in the background, for tests."""
+        await self.background.finished()
+
+
+def router_files(units: Iterable[LoadUnit]) -> Iterator[FoundModule]:
+    """Yield `app/router.py`. Only the application has one."""
+    for unit in units:
+        path = unit.directory / "app" / "router.py"
+        if path.is_file():
+            yield FoundModule(name=("router",), module=unit.module_name("app.router"), path=path)

@@ -1,0 +1,69 @@
+"""Work that goes on beside or after a request, and that the process waits for before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from tamago.app.current import current
+
+if TYPE_CHECKING:
+    from tamago.app.context import Context
+    from tamago.app.events import Events
+
+Work = Callable[["Context"], Awaitable[object]]
+
+
+class BackgroundTasks:
+    """Every task in the background of one application.
+
+    `log` returns the logger to use at that moment; a failure is logged, and told as `error`.
+    """
+
+    def __init__(self, events: Events, log: Callable[[], Any]) -> None:
+        self._events = events
+        self._log = log
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def run(self, work: Work, ctx: Context, *, name: str = "") -> None:
+        """Begin `await work(ctx)`, with `ctx` as the current context. `name` is for the log; by default it is the function's."""
+        label = name or getattr(work, "__qualname__", type(work).__qualname__)
+        task = asyncio.get_running_loop().create_task(self._watch(work, ctx, label), name=f"background {label}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def finished(self) -> None:
+        """Wait until all are done, also those that begin meanwhile."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - late tasks are cancelled and named, not just left
+        """Wait until all are done, also those that begin meanwhile; after `timeout` seconds cancel the rest, and name them in the log."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self._running:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await asyncio.wait(self._running, timeout=left)
+        late = list(self._running)
+        for task in late:
+            self._log().warning("%s is not done after %gs and is cancelled", task.get_name(), timeout)
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def _watch(self, work: Work, ctx: Context, label: str) -> None:
+        current.set(ctx)
+        began = perf_counter()
+        try:
+            await work(ctx)
+        except Exception as error:  # noqa: BLE001 - logged by whatever logger it is
+            self._log().exception("[background] task %s fail (%dms)", label, (perf_counter() - began) * 1000)
+            self._events.emit("error", error, ctx)
+        else:
+            self._log().info("[background] task %s success (%dms)", label, (perf_counter() - began) * 1000)

@@ -1,0 +1,270 @@
+"""What Application and Agent have in common: configuration, hooks, loggers, messenger. Egg's `EggCore` and `EggApplication`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import msgspec
+
+import tamago
+from tamago.app.current import current
+from tamago.app.events import Events
+from tamago.app.http_client import make_http_client
+from tamago.app.loaded import Loaded, read_application
+from tamago.app.logging import CustomLogger, Loggers, build_loggers
+from tamago.core.app_info import AppInfo
+from tamago.core.boot_finding import find_boots
+from tamago.core.config import Config
+from tamago.core.config_check import check_config
+from tamago.core.config_errors import ConfigError
+from tamago.core.config_loading import load_config
+from tamago.core.config_problems import convert
+from tamago.core.dumps import dump_config, dump_timing
+from tamago.core.extending import compose, find_extends
+from tamago.core.lifecycle import Lifecycle
+from tamago.core.redact import redact
+from tamago.core.timing import Timing
+from tamago.ready import Ready
+from tamago.types import Role
+
+if TYPE_CHECKING:
+    from tamago.app.http_session import HttpClient
+    from tamago.ipc.messenger import Messenger
+
+AnyListener = TypeVar("AnyListener", bound=Callable[..., object])
+AnyCallback = TypeVar("AnyCallback", bound=Callable[[], object])
+
+_log = logging.getLogger("tamago.app")
+
+
+class BaseApplication:
+    """An application's directory, loaded. `load` makes one; `start`, `server_ready` and `close` lead it through its life."""
+
+    kind: ClassVar[str]
+    """What this is called in files: "application" or "agent"."""
+    boot_class: ClassVar[str]
+    """The name of the class of its hooks in `app/boot.py`."""
+    role: ClassVar[Role]
+
+    config: Any
+    """Nested dicts until `config_did_load` is through, frozen and typed from then on."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.timing = loaded.timing
+        self.config = Config()
+        self.events = Events()
+        self._loggers: Loggers | None = None
+        with self.timing.measure("Load Boot"):
+            boots = [(place, boot(self)) for place, boot in find_boots(loaded.units, self.boot_class, timing=self.timing)]
+        self._lifecycle = Lifecycle(boots, self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
+        self._lifecycle.before_close(self._close_last)  # registered first, so it comes after everybody's
+
+    @classmethod
+    def load(cls, directory: str | Path = ".", *, env: str | None = None, scope: str | None = None) -> Self:
+        """Read an application's directory and import all of its code; nothing runs yet. Without an event loop, before any fork.
+
+        `env` and `scope` choose the files of configuration; by default TAMAGO_ENV and TAMAGO_SCOPE say, and "prod" and "". Raises whatever
+        is wrong with the application, with all that is wrong of one kind at once.
+        """
+        timing = Timing()
+        with timing.measure(f"Load {cls.__name__}"):
+            loaded = read_application(cls, Path(directory).resolve(), env=env, scope=scope, timing=timing)
+            extends = find_extends(loaded.units, cls.kind, loaded.info.env, timing=timing)
+            return compose(cls.__name__, cls, extends)(loaded)
+
+    # ── what it is ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def info(self) -> AppInfo:
+        """Name, directory, environment."""
+        return self.loaded.info
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def env(self) -> str:
+        return self.info.env
+
+    @property
+    def directory(self) -> Path:
+        return self.info.directory
+
+    @property
+    def plugins(self) -> Mapping[str, Any]:
+        """The enabled plugins by name, in the order they were loaded."""
+        return {plugin.name: plugin for plugin in self.loaded.plugins.enabled}
+
+    @property
+    def messenger(self) -> Messenger:
+        """Talks to the other processes."""
+        return tamago.messenger
+
+    @property
+    def ready(self) -> Ready:
+        """Call it with a callback, or `await app.ready()`: this process has booted, or failed to."""
+        return self._lifecycle.ready
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The application's logger; before configuration is loaded, its lines go where the process's go."""
+        return logging.getLogger("app")
+
+    @property
+    def core_logger(self) -> logging.Logger:
+        """The framework's and the plugins' logger."""
+        return logging.getLogger("tamago")
+
+    @property
+    def loggers(self) -> Loggers:
+        """All loggers, those in `config.custom_logger` as well. There once configuration is loaded."""
+        if self._loggers is None:
+            raise RuntimeError("there are no loggers before the configuration is loaded")
+        return self._loggers
+
+    def get_logger(self, name: str) -> logging.Logger:
+        """Return a logger of `config.custom_logger`. Raises LookupError."""
+        return self.loggers.get(name)
+
+    @cached_property
+    def httpclient(self) -> HttpClient:
+        """An HTTP client with pooled connections; needs `tamago[httpclient]`."""
+        return make_http_client(self.config["httpclient"], current=current.get)
+
+    # ── for hooks and plugins ────────────────────────────────────────────────────────────────────────────────────────
+
+    def on(self, event: str, listener: AnyListener) -> AnyListener:
+        """Call `listener` at each `event` (see `tamago.app.events`). Raises UnknownEventError."""
+        return self.events.on(event, listener)
+
+    def add_boot_task(self, name: str, function: Callable[[], Awaitable[object]]) -> None:
+        """Have the start wait for `await function()`, which runs beside the `did_load` hooks. Egg's `beforeStart`."""
+        self._lifecycle.add_boot_task(name, function)
+
+    def before_close(self, callback: AnyCallback) -> AnyCallback:
+        """Call `callback`, sync or async, when the process ends; the last one registered first."""
+        return self._lifecycle.before_close(callback)
+
+    # ── its life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def before_fork(self) -> None:
+        """In the nest, before it forks."""
+        self._lifecycle.before_fork()
+
+    def after_fork(self) -> None:
+        """First thing in a process just forked."""
+        self._lifecycle.after_fork()
+
+    async def start(self) -> None:
+        """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
+        try:
+            await self._configure()
+            await self._lifecycle.boot()
+        except asyncio.CancelledError:
+            _log.error("the start was stopped: %s", self.progress())
+            await self._close_after_failure()
+            raise
+        except Exception:
+            await self._close_after_failure()
+            raise
+        self._dump()
+        self.timing.disable()
+        self._name_slow_steps()
+        self.loggers.ready()
+
+    def progress(self) -> str:
+        """Say what the start waits for, and what it has spent its time on."""
+        return f"unfinished: {', '.join(self._lifecycle.unfinished()) or 'no hook'}\n{self.timing.render()}"
+
+    async def server_ready(self) -> None:
+        """The whole cluster serves: run `server_did_ready`, once."""
+        await self._lifecycle.server_ready()
+
+    async def close(self) -> None:
+        """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
+        self.events.emit("close")
+        await self._lifecycle.close(self.config.get("close_timeout", 10.0))
+
+    async def _configure(self) -> None:
+        loaded = self.loaded
+        with self.timing.measure("Load Config"):
+            configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
+        self.config = configured.values
+        await self._lifecycle.configure_will()
+        await self._lifecycle.configure_did()
+        with self.timing.measure("Check Config"):
+            self.config = check_config(configured, loaded.models)
+        self._origins = configured.origins
+        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
+        self._loggers.listen(self.messenger)
+        self._configured()
+
+    def _configured(self) -> None:
+        """Make what depends on configuration."""
+
+    async def _close_after_failure(self) -> None:
+        try:
+            await self.close()
+        except Exception:  # noqa: BLE001 - what failed first is what matters
+            _log.exception("closing after the failed start failed as well")
+
+    async def _close_last(self) -> None:
+        if "httpclient" in vars(self):
+            await self.httpclient.aclose()
+        if self._loggers is not None:
+            self._loggers.close()
+
+    def _hook_failed(self, error: Exception) -> None:
+        self.core_logger.error("a hook failed", exc_info=error)
+        self.events.emit("error", error, None)
+
+    def _name_slow_steps(self) -> None:
+        for item in self.timing.slower_than(1000 * self.config["dump"].slow_step):
+            self.core_logger.warning("slow start: #%d %d ms, %s", item.index, item.duration or 0, item.name)
+
+    def _dump(self) -> None:
+        """Write what was loaded to the `run` directory, redacted (Egg's dumps)."""
+        options = self.config["dump"]
+        if not options.enable:
+            return
+        plugins = {
+            plugin.name: {
+                "enable": plugin.enable,
+                "package": plugin.package,
+                "path": str(plugin.directory or ""),
+                "dependencies": plugin.dependencies,
+                "optional": plugin.optional,
+                "env": plugin.env,
+                "from": plugin.declared_in,
+                "version": plugin.version,
+                "implicit": plugin.implicit,
+                "dependents": plugin.dependents,
+            }
+            for plugin in self.loaded.plugins.all.values()
+        }
+        info = {name: str(getattr(self.info, name)) for name in ("name", "directory", "env", "scope", "home", "root")}
+        config = redact(self.config, ignore_paths=options.ignore_paths)
+        place = self.rundir
+        dump_config(place, self.kind, {"config": config, "plugins": plugins, "info": info}, self._origins, log=self.core_logger)
+        dump_timing(place, self.kind, self.timing, log=self.core_logger)
+
+    @property
+    def rundir(self) -> Path:
+        """Where the dumps go."""
+        return Path(self.config["dump"].directory or self.directory / "run")
+
+
+def custom_loggers(config: Mapping[str, Any]) -> dict[str, CustomLogger]:
+    """Return the entries of `config.custom_logger`. Raises ConfigError."""
+    try:
+        return {name: convert(dict(entry), CustomLogger) for name, entry in config["custom_logger"].items()}
+    except msgspec.ValidationError as error:
+        raise ConfigError([f"custom_logger: {error}"]) from None

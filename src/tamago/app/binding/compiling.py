@@ -1,0 +1,76 @@
+"""From a route to its endpoint, once at boot. Nothing of the handler's signature is looked at again when a request comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from tamago.app.binding.bad_values import Source
+from tamago.app.binding.bodies import BodyReader
+from tamago.app.binding.contract import App, Context, Endpoint, Route
+from tamago.app.binding.errors import HandlerError
+from tamago.app.binding.handlers import Handler, handler_of
+from tamago.app.binding.parameters import Parameter, ParameterReader
+from tamago.app.binding.refusing import refusal
+from tamago.app.binding.source_text import SourceText
+from tamago.app.binding.threads import call_in_thread
+from tamago.app.errors import BadRequestError
+
+_R = TypeVar("_R", bound=Route)
+
+
+def compile_handlers(routes: Iterable[_R], *, app: App) -> dict[_R, Endpoint]:
+    """Return the endpoint of each route. Raises HandlerError with what is wrong with all of them."""
+    endpoints: dict[_R, Endpoint] = {}
+    problems: list[str] = []
+    for route in routes:
+        try:
+            endpoints[route] = compile_handler(route, app=app)
+        except HandlerError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise HandlerError(problems)
+    return endpoints
+
+
+def compile_handler(route: Route, *, app: App) -> Endpoint:
+    """Return what answers a request of `route`: it fills the handler's parameters, calls it, and what it returns becomes `ctx.body`.
+
+    A handler that returns None has set the body itself. The endpoint raises BadRequestError with every value that does not fit.
+    A route that has its endpoint already keeps it. Raises HandlerError for parameters that cannot be filled.
+    """
+    if route.endpoint is not None:
+        return route.endpoint
+    handler, problems = handler_of(route)
+    reader = ParameterReader(route, handler, app)
+    parameters = reader.read()
+    problems += reader.problems
+    if problems:
+        which = f"{'/'.join(sorted(route.methods))} {route.path}".strip()
+        raise HandlerError([f"{handler.name} ({which}, {handler.place}): {problem}" for problem in problems])
+    return _build(route, handler, parameters, app)
+
+
+def _build(route: Route, handler: Handler, parameters: tuple[Parameter, ...], app: App) -> Endpoint:
+    bodies = [BodyReader(parameter) for parameter in parameters if parameter.source is Source.BODY]
+    body = bodies[0] if bodies else None
+
+    async def refuse(ctx: Context, error: Exception) -> Exception:
+        found = await refusal(ctx, parameters, body)
+        if found is None and isinstance(error, msgspec.ValidationError):
+            return BadRequestError(str(error), code="bad_value")  # msgspec reads the text of JSON a little differently than its values
+        # An error that no bad value explains is somebody's bug: it stays what it is.
+        return found or error
+
+    text = SourceText()
+    for parameter in parameters:
+        text.add(parameter, body)
+    source = text.write(handler, websocket=route.websocket, refuse=refuse)
+    names: dict[str, Any] = {**text.names, "app": app, "call_in_thread": call_in_thread, "__name__": __name__}
+    exec(compile(source, f"<endpoint of {handler.name}>", "exec"), names)  # noqa: S102 - our own text; see source_text.py
+    endpoint: Endpoint = names["endpoint"]
+    endpoint.__qualname__ = f"endpoint of {handler.name}"
+    endpoint.__doc__ = source
+    return endpoint

@@ -1,0 +1,140 @@
+"""The source of an endpoint: Python that takes one handler's arguments from the context and calls it.
+
+Written as text and compiled once, as dataclasses do. Over a call written by hand, an int of the path costs a request 0.03 µs this way and
+0.47 µs with a closure that loops over parameters; a path parameter and two of the query 0.27 µs instead of 1.07 (Python 3.11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tamago.app.binding.bad_values import Source
+from tamago.app.binding.bodies import JSON, BodyReader, shape_fields
+from tamago.app.binding.handlers import Flow, Handler
+from tamago.app.binding.parameters import Parameter
+from tamago.app.binding.shapes import Shape, is_plain_int
+from tamago.app.binding.texts import text_reader
+
+_VIEWS = {Source.PATH: "params", Source.QUERY: "query", Source.HEADER: "headers", Source.COOKIE: "cookies"}
+
+
+@dataclass(slots=True)
+class SourceText:
+    """Lines that read the arguments, what they use by name, and the arguments of the call."""
+
+    names: dict[str, Any] = field(default_factory=dict)
+    checked: list[str] = field(default_factory=list)  # may refuse the request
+    free: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    views: dict[str, None] = field(default_factory=dict)  # of the context, in order of use
+
+    def name(self, prefix: str, value: Any) -> str:
+        """Make `value` known to the lines and return its name there."""
+        name = f"{prefix}_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def add(self, parameter: Parameter, body: BodyReader | None) -> None:
+        """Add a parameter."""
+        variable = f"a{len(self.arguments)}"
+        match parameter.source:
+            case Source.CONTEXT:
+                variable = "ctx"
+            case Source.SERVICE:
+                self.free.append(f"{variable} = {self.name('service', attrgetter(parameter.key))}(ctx)")
+            case Source.BODY:
+                assert body is not None  # noqa: S101 - made with the parameter
+                self._add_body(variable, body)
+            case _:
+                self._add_value(variable, parameter)
+        self.arguments.append(f"{parameter.name}={variable}" if parameter.keyword else variable)
+
+    def _add_body(self, variable: str, body: BodyReader) -> None:
+        read = f"await {self.name('read', body.read)}(ctx)"
+        if body.is_json:
+            decode = self.name("decode", body.decode)
+            read = f"{decode}(await ctx.raw_body()) if ctx.content_type == {JSON!r} else {read}"
+        self.checked.append(f"{variable} = {read}")
+
+    def _add_value(self, variable: str, parameter: Parameter) -> None:
+        convert = self._converter(parameter)
+        raw = self._raw(parameter, "None" if convert is not None or parameter.required else self.name("default", parameter.default))
+        if convert is None:
+            self.checked.append(f"{variable} = {raw}")
+            return
+        self.checked.append(f"v = {raw}")
+        default = "" if parameter.required else f"{self.name('default', parameter.default)} if v is None else "
+        self.checked.append(f"{variable} = {default}{convert}")
+
+    def _raw(self, parameter: Parameter, default: str) -> str:
+        """Return the expression for what the request says; it raises KeyError if that is nothing and there is no default."""
+        if parameter.source is Source.QUERY and parameter.shape is Shape.OBJECT:
+            return self._view("queries")
+        key = repr(parameter.key)
+        if parameter.source is Source.COOKIE:
+            got = f"{self._view('cookies')}.get({key}, signed={parameter.signed}, encrypt={parameter.encrypt})"
+            if parameter.required:
+                return f"{self.name('given', _given)}({got})"
+            return got if default == "None" else f"{default} if (v := {got}) is None else v"
+        view = self._view("queries" if parameter.shape is Shape.TEXTS else _VIEWS[parameter.source])
+        return f"{view}[{key}]" if parameter.required else f"{view}.get({key}, {default})"
+
+    def _view(self, name: str) -> str:
+        self.views[name] = None
+        return name
+
+    def _converter(self, parameter: Parameter) -> str | None:
+        """Return the expression that makes the value of the text `v`, None if `v` is the value."""
+        if parameter.converter not in {"", "str", "path"} and parameter.source is Source.PATH:
+            return self._checker(parameter)
+        if parameter.shape in {Shape.TEXTS, Shape.OBJECT}:
+            return self._gathered(parameter)
+        read = text_reader(parameter.annotation, parameter.info)
+        if read is None:
+            return None
+        name = self.name("read", read)
+        # int() takes more than it should, so only what surely is an int goes there at once; `read` looks at the rest.
+        return f"int(v) if v.isdigit() and v.isascii() and v[0] != '0' else {name}(v)" if is_plain_int(parameter.info) else f"{name}(v)"
+
+    def _checker(self, parameter: Parameter) -> str | None:
+        """The path made the value: it only has to keep to the limits of the type. What own converters make is theirs."""
+        if parameter.converter not in {"int", "float", "uuid"} or parameter.info in _UNLIMITED:
+            return None
+        return f"{self.name('convert', msgspec.convert)}(v, {self.name('type', parameter.annotation)})"
+
+    def _gathered(self, parameter: Parameter) -> str | None:
+        if parameter.shape is Shape.TEXTS and parameter.info == msgspec.inspect.ListType(item_type=msgspec.inspect.StrType()):
+            return None
+        fields = f"{self.name('shape', shape_fields)}(v, {self.name('info', parameter.info)})" if parameter.shape is Shape.OBJECT else "v"
+        return f"{self.name('convert', msgspec.convert)}({fields}, {self.name('type', parameter.annotation)}, strict=False, str_keys=True)"
+
+    def write(self, handler: Handler, *, websocket: bool, refuse: Callable[..., Any]) -> str:
+        """Return the function."""
+        self.names |= {"function": handler.function, "Controller": handler.controller, "refuse": refuse}
+        arguments = ", ".join(["Controller(ctx)"] * (handler.controller is not None) + self.arguments)
+        call = f"function({arguments})"
+        lines = ["async def endpoint(ctx):"]
+        if self.checked:
+            lines.append("    try:")
+            lines += [f"        {view} = ctx.{view}" for view in self.views]
+            lines += [f"        {line}" for line in self.checked]
+            lines += ["    except (ValueError, KeyError, RecursionError) as error:", "        raise await refuse(ctx, error) from None"]
+        lines += [f"    {line}" for line in self.free]
+        calls = {Flow.ASYNC: f"await {call}", Flow.STREAM: call, Flow.THREAD: f"await call_in_thread(app.threads, lambda: {call})"}
+        if websocket:
+            return "\n".join([*lines, f"    {calls[handler.flow]}"])
+        return "\n".join([*lines, f"    value = {calls[handler.flow]}", "    if value is not None:", "        ctx.body = value"])
+
+
+_UNLIMITED = (msgspec.inspect.IntType(), msgspec.inspect.FloatType(), msgspec.inspect.UUIDType(), msgspec.inspect.AnyType())
+
+
+def _given(value: str | None) -> str:
+    if value is None:
+        raise KeyError
+    return value

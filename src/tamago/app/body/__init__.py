@@ -1,0 +1,1 @@
+"""Reading the body of a request: limits, compression, character sets, JSON, forms and text."""

@@ -1,0 +1,85 @@
+"""Middleware around an endpoint, compiled once at boot (Koa's onion).
+
+A middleware is `async def middleware(ctx, call_next)`, and goes on with `await call_next(ctx)`. Per request nothing is made but the
+middleware's own coroutines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from tamago.app.host import Endpoint
+from tamago.errors import TamagoError
+
+if TYPE_CHECKING:
+    from tamago.app.context import Context
+
+CallNext = Callable[["Context"], Awaitable[object]]
+Middleware = Callable[["Context", CallNext], Awaitable[object]]
+AnyMiddleware = TypeVar("AnyMiddleware", bound=Callable[..., object])
+
+
+class CallNextTwiceError(TamagoError):
+    """A middleware called `call_next` a second time: what follows would answer twice."""
+
+    def __init__(self, middleware: Middleware) -> None:
+        name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
+        super().__init__(f"middleware {name} called call_next() twice", hint="call it once; to try again, do so around what fails")
+
+
+def only_for(*methods: str) -> Callable[[AnyMiddleware], AnyMiddleware]:
+    """Leave a middleware out for requests with any other method, which then costs them nothing.
+
+    ```python
+    @only_for("POST", "PUT")
+    async def middleware(ctx, call_next): ...
+    ```
+    """
+
+    def mark(middleware: AnyMiddleware) -> AnyMiddleware:
+        middleware.methods = frozenset(methods)  # type: ignore[attr-defined]
+        return middleware
+
+    return mark
+
+
+def compile_chain(middlewares: Sequence[Middleware], endpoint: Endpoint, *, outer: int = 0) -> Endpoint:
+    """Return one function that runs `middlewares`, the first one outermost, and `endpoint` inside of all.
+
+    `outer` is how many middlewares stand around this chain already, when it is the endpoint of another: the context counts through.
+    """
+    if not middlewares:
+        return endpoint
+    last = len(middlewares) - 1
+    following = _last(endpoint, middlewares[last], outer + last + 1)
+    for at in range(last, 0, -1):
+        following = _next(middlewares[at], following, middlewares[at - 1], outer + at)
+    return _first(middlewares[0], following)
+
+
+def _first(middleware: Middleware, following: CallNext) -> Endpoint:
+    def run(ctx: Context) -> Awaitable[object]:
+        return middleware(ctx, following)
+
+    return run
+
+
+def _next(middleware: Middleware, following: CallNext, caller: Middleware, depth: int) -> CallNext:
+    def call_next(ctx: Context) -> Awaitable[object]:
+        if ctx.depth >= depth:
+            raise CallNextTwiceError(caller)
+        ctx.depth = depth
+        return middleware(ctx, following)
+
+    return call_next
+
+
+def _last(endpoint: Endpoint, caller: Middleware, depth: int) -> CallNext:
+    def call_next(ctx: Context) -> Awaitable[object]:
+        if ctx.depth >= depth:
+            raise CallNextTwiceError(caller)
+        ctx.depth = depth
+        return endpoint(ctx)
+
+    return call_next

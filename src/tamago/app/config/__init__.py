@@ -1,0 +1,1 @@
+"""Configuration every application has."""

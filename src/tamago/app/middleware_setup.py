@@ -1,0 +1,108 @@
+"""From `config.core_middleware` and `config.middleware` to the compiled chains."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tamago.app.chain import CallNext, Middleware, compile_chain
+from tamago.app.host import Endpoint
+from tamago.app.path_rules import Applies, applies
+from tamago.core.config import Config
+from tamago.errors import TamagoError
+
+if TYPE_CHECKING:
+    from tamago.app.context import Context
+
+_NO_OPTIONS = Config()
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class MiddlewareError(TamagoError):
+    """The list of middlewares cannot be had as configured. `problems` has one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems), hint="see `core_middleware` and `middleware` in config, and the files in app/middleware")
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundMiddleware:
+    """What a file in `app/middleware` exports as `middleware`: `async def (ctx, call_next)`, or a factory `(options, app)` of one."""
+
+    exported: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedMiddleware:
+    """A middleware in its place. `methods` None: it is for all."""
+
+    name: str
+    run: Middleware
+    methods: frozenset[str] | None = None
+
+
+def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware], app: Any) -> list[NamedMiddleware]:
+    """Return the enabled middlewares in order: the framework's and plugins' (`core`), then the application's `own`.
+
+    Each gets the part of config with its name as options; `enable: False` there leaves it out, and so does a factory that returns None.
+    Raises MiddlewareError with everything that is wrong with the names, PathRuleError for `match` and `ignore`.
+    """
+    names = [*core, *own]
+    problems = [_unknown(name, found) for name in dict.fromkeys(names) if name not in found]
+    problems += [f"middleware {name!r} is named {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
+    if problems:
+        raise MiddlewareError(problems)
+    made = (make(name, found[name], app.config.get(name, _NO_OPTIONS), app) for name in names)
+    return [middleware for middleware in made if middleware is not None]
+
+
+def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
+    """Return one middleware, None for one that is not wanted."""
+    if not getattr(options, "enable", True):
+        return None
+    exported = found.exported
+    if not callable(exported):
+        raise MiddlewareError([f"{found.source} exports no function `middleware`, but {exported!r}"])
+    run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
+    if run is None:
+        return None
+    if not callable(run):
+        raise MiddlewareError([f"`middleware` in {found.source} returned {run!r}, which is no function"])
+    methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
+    rule = applies(name, options)
+    return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
+
+
+def compile_chains(middlewares: Sequence[NamedMiddleware], endpoint: Endpoint) -> tuple[dict[str, Endpoint], Endpoint]:
+    """Return the chain of each common method, and the one of all others. Methods with the same middlewares share theirs."""
+    compiled: dict[tuple[str, ...], Endpoint] = {}
+
+    def chain(method: str) -> Endpoint:
+        chosen = [middleware for middleware in middlewares if middleware.methods is None or method in middleware.methods]
+        key = tuple(middleware.name for middleware in chosen)
+        if key not in compiled:
+            compiled[key] = compile_chain([middleware.run for middleware in chosen], endpoint)
+        return compiled[key]
+
+    return {method: chain(method) for method in METHODS}, chain("")
+
+
+def _conditional(run: Middleware, rule: Applies) -> Middleware:
+    def middleware(ctx: Context, call_next: CallNext) -> Awaitable[object]:
+        return run(ctx, call_next) if rule(ctx) else call_next(ctx)
+
+    middleware.__qualname__ = getattr(run, "__qualname__", type(run).__qualname__)
+    return middleware
+
+
+def _unknown(name: str, found: Mapping[str, FoundMiddleware]) -> str:
+    close = difflib.get_close_matches(name, found, 1)
+    return f"there is no middleware {name!r}" + (
+        f", did you mean {close[0]!r}?" if close else f" among {', '.join(sorted(found)) or 'none'}"
+    )

@@ -1,0 +1,136 @@
+"""Other people's applications below a path of ours: ASGI as it is, WSGI by the `wsgi` extra."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tamago.app.asgi_exchange import Message, Receive, Scope, Send
+from tamago.errors import TamagoError
+
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class MountError(TamagoError):
+    """An application cannot be mounted there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """An application, and the path before its own: `prefix` has no slash at its end."""
+
+    prefix: str
+    app: AsgiApp
+
+
+class Mounts:
+    """What is mounted, longest prefix first."""
+
+    def __init__(self) -> None:
+        self._mounts: list[Mount] = []
+        self._lifespans: list[MountedLifespan] = []
+
+    @property
+    def prefixes(self) -> tuple[bytes, ...]:
+        """Beginnings of request targets that belong to mounted applications; `belongs` says it for certain."""
+        return tuple(mount.prefix.encode() for mount in self._mounts)
+
+    def add(self, prefix: str, app: Any) -> None:
+        """Mount an ASGI or WSGI application. Raises MountError."""
+        whole = prefix.rstrip("/")
+        if not whole.startswith("/") or "?" in whole or "//" in whole:
+            raise MountError(f"cannot mount an application at {prefix!r}", hint="give the beginning of a path, such as `/admin`")
+        if any(mount.prefix == whole for mount in self._mounts):
+            raise MountError(f"there is an application at {whole!r} already", hint="mount the second one elsewhere")
+        self._mounts.append(Mount(whole, app if is_asgi(app) else _from_wsgi(app)))
+        self._mounts.sort(key=lambda mount: -len(mount.prefix))
+
+    def find(self, path: str) -> Mount | None:
+        """Return what is mounted at or above a path."""
+        return next((mount for mount in self._mounts if path == mount.prefix or path.startswith(mount.prefix + "/")), None)
+
+    async def __call__(self, mount: Mount, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call a mounted application. `root_path` tells it where it is; `path` stays whole (ASGI, HTTP connection scope)."""
+        root = scope.get("root_path", "")
+        path = scope["path"]
+        whole = path if root and path.startswith(root) else root + path
+        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole, "app_root_path": root}, receive, send)
+
+    async def start(self) -> None:
+        """Run the start-up of each. Raises what fails, after undoing the others."""
+        for mount in self._mounts:
+            lifespan = MountedLifespan(mount.app)
+            self._lifespans.append(lifespan)
+            await lifespan.start()
+
+    async def stop(self) -> None:
+        """Run the shutdown of each, last started first."""
+        while self._lifespans:
+            await self._lifespans.pop().stop()
+
+
+class MountedLifespan:
+    """The life of one mounted application (ASGI lifespan). Many have none and raise at the mere question; that is no failure."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._heard: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Have it start. Raises MountError when it says that it cannot."""
+        self._task = asyncio.create_task(self._run(), name="lifespan of a mounted application")
+        await self._ask("startup")
+
+    async def stop(self) -> None:
+        """Have it end, if it ever started."""
+        if self._task is not None and not self._task.done():
+            await self._ask("shutdown")
+        if self._task is not None:
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def _ask(self, what: str) -> None:
+        self._said.put_nowait({"type": f"lifespan.{what}"})
+        message = await self._heard.get()
+        if message is not None and message["type"] == f"lifespan.{what}.failed":
+            raise MountError(f"a mounted application failed at {what}: {message.get('message') or 'it does not say why'}")
+
+    async def _run(self) -> None:
+        try:
+            await self._app(
+                {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, self._said.get, self._hear
+            )
+        except Exception:  # noqa: BLE001, S110 - it knows no lifespan, says the specification
+            pass
+        finally:
+            self._heard.put_nowait(None)
+
+    async def _hear(self, message: Message) -> None:
+        self._heard.put_nowait(message)
+
+
+def is_asgi(app: Any) -> bool:
+    """Tell an ASGI application from a WSGI one: by being async, else by taking three arguments."""
+    call = app if inspect.isroutine(app) else app.__call__
+    if inspect.iscoroutinefunction(call):
+        return True
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [item for item in parameters if item.kind in {item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD}]
+    return len(positional) == 3
+
+
+def _from_wsgi(app: Any) -> AsgiApp:
+    try:
+        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MountError("a WSGI application needs the a2wsgi package to be mounted", hint="run: pip install 'tamago[wsgi]'") from None
+    wrapped: AsgiApp = WSGIMiddleware(app)  # type: ignore[assignment]
+    return wrapped

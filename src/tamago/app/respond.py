@@ -1,0 +1,87 @@
+"""Answers with whatever was set as a context's body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tamago.app.errors import reason
+from tamago.app.event_stream import EventStream
+from tamago.app.file_answer import send_file
+from tamago.app.header_values import Fields
+from tamago.app.response_value import Response
+from tamago.app.sending import BINARY, BODILESS, HTML, JSON, TEXT, send, send_bodiless
+from tamago.app.streaming import stream
+
+if TYPE_CHECKING:
+    from tamago.app.context import Context
+
+encode_json = msgspec.json.Encoder().encode
+
+
+def respond(ctx: Context) -> Awaitable[None] | None:
+    """Answer with what the context holds. Returns None when that was all, else what to await until the answer is complete.
+
+    Raises TypeError for a body that cannot be sent, before anything of it was.
+    """
+    body = ctx.body
+    kind = type(body)
+    if kind is str:
+        send(ctx, body.encode(), TEXT if body[:1] > "<" else _text_kind(body))
+    elif kind is dict or kind is list or isinstance(body, msgspec.Struct):
+        send(ctx, _as_json(body), JSON)
+    elif kind is bytes:
+        send(ctx, body, BINARY)
+    else:
+        return _respond_rarely(ctx, body)
+    return None
+
+
+def _text_kind(text: str) -> Fields:
+    return HTML if text.lstrip()[:1] == "<" else TEXT
+
+
+def _respond_rarely(ctx: Context, body: Any) -> Awaitable[None] | None:
+    """Answer with a body that is rarer than text and JSON."""
+    if isinstance(body, Response):
+        body.apply(ctx)
+        return respond(ctx)
+    if isinstance(body, Path):
+        return send_file(ctx, body)
+    if isinstance(body, EventStream):
+        body.prepare(ctx)
+        return stream(ctx, body, ((b"content-type", b"text/event-stream"),))
+    if hasattr(body, "__aiter__"):
+        return stream(ctx, body, BINARY)
+    if body is None:
+        _respond_nothing(ctx)
+    elif isinstance(body, str):  # a subclass, such as markup
+        send(ctx, body.encode(), _text_kind(body))
+    elif isinstance(body, bytes | bytearray | memoryview):
+        send(ctx, bytes(body), BINARY)
+    else:
+        send(ctx, _as_json(body), JSON)
+    return None
+
+
+def _respond_nothing(ctx: Context) -> None:
+    status = ctx.status
+    if status in BODILESS:
+        send_bodiless(ctx, status)
+        return
+    ctx.answer_status = status
+    ctx.answer_type = None  # of a body that is not there
+    send(ctx, reason(status).encode(), TEXT)
+
+
+def _as_json(body: Any) -> bytes:
+    try:
+        return encode_json(body)
+    except TypeError as error:
+        raise TypeError(
+            f"a {type(body).__qualname__} cannot be the body of an answer ({error}): use text, bytes, what JSON has, a Struct, "
+            "a dataclass, a Path, an async iterator, an EventStream or a Response"
+        ) from None

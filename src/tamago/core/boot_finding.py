@@ -1,0 +1,79 @@
+"""Finds the boot classes of every unit, and refuses hooks that would never be called as they are written."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any, Final
+
+from tamago.core.boot import Boot
+from tamago.core.importing import import_found
+from tamago.core.load_error import LoadError
+from tamago.core.scanning import FoundModule
+from tamago.core.timing import Timing
+from tamago.core.unit import LoadUnit
+
+NAMES: Final = ("AppBoot", "AgentBoot")
+HOOKS: Final = tuple(name for name, value in vars(Boot).items() if inspect.isfunction(value) and not name.startswith("_"))
+_SYNC: Final = frozenset({"before_fork", "after_fork"})
+
+
+def find_boots(units: Iterable[LoadUnit], name: str, *, timing: Timing | None = None) -> list[tuple[str, type[Boot]]]:
+    """Import `app/boot.py` of every unit and return its class `name` ("AppBoot" or "AgentBoot") with the file's short name.
+
+    A file may define one of the two or both. Raises LoadError with all problems: neither is defined, one is no Boot, a hook is misspelt,
+    takes the wrong arguments or must not be async.
+    """
+    boots: list[tuple[str, type[Boot]]] = []
+    problems: list[str] = []
+    for unit in units:
+        path = unit.directory / "app" / "boot.py"
+        if not path.is_file():
+            continue
+        found = FoundModule(name=("boot",), module=unit.module_name("app.boot"), path=path)
+        module = import_found(found, timing)
+        problems += _problems(module)
+        if name in vars(module):
+            boots.append((f"{found.module.replace('.', '/')}.py", vars(module)[name]))
+    if problems:
+        raise LoadError(problems, hint=f"the hooks are {', '.join(HOOKS)}; other methods of a boot class begin with `_`")
+    return boots
+
+
+def _problems(module: ModuleType) -> Iterator[str]:
+    defined = [vars(module)[name] for name in NAMES if name in vars(module)]
+    if not defined:
+        yield f"{module.__file__} defines neither {' nor '.join(NAMES)}"
+    for boot in dict.fromkeys(defined):
+        if isinstance(boot, type) and issubclass(boot, Boot):
+            yield from (f"{module.__file__}: {problem}" for problem in _wrong_hooks(boot))
+        else:
+            yield f"{module.__file__}: {getattr(boot, '__name__', boot)} is not a subclass of Boot"
+
+
+def _wrong_hooks(boot: type[Boot]) -> Iterator[str]:
+    for name in dir(boot):
+        value = getattr(boot, name)
+        if name.startswith("_") or not callable(value):
+            continue
+        if name not in HOOKS:
+            if alike := difflib.get_close_matches(_snake_case(name), HOOKS, n=1, cutoff=0.85):
+                yield f"{boot.__name__}.{name} is no hook; did you mean `{alike[0]}`?"
+        elif name in _SYNC and inspect.iscoroutinefunction(value):
+            yield f"{boot.__name__}.{name} is async, and no event loop runs around the fork"
+        elif not _takes(value, parameters := ("self", "error") if name == "did_ready" else ("self",)):
+            yield f"{boot.__name__}.{name} must be `def {name}({', '.join(parameters)})`"
+
+
+def _takes(function: Any, arguments: Iterable[str]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

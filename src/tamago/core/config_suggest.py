@@ -1,0 +1,19 @@
+"""Finds the name that was meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def close_match(name: str, known: Iterable[object]) -> str | None:
+    """Return the one of `known` that is spelt most like `name`, None if none is."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for a mistake that most never make
+
+    found = get_close_matches(name, [other for other in known if isinstance(other, str)], n=1)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[object]) -> str:
+    """Return "; did you mean X?", or nothing."""
+    close = close_match(name, known)
+    return f"; did you mean {close}?" if close else ""

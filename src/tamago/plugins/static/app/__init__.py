@@ -1,0 +1,1 @@
+"""Hooks and middleware of the plugin `static`."""

@@ -24,7 +24,7 @@ class Ctx:
 
 
 def endpoint_of(route: Route) -> Endpoint:
-    return route.endpoint if route.is_bound else handler
+    return route.endpoint or handler
 
 
 def follow(router: Router, path: bytes, method: str = "GET") -> tuple[int, str | None]:

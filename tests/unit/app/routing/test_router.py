@@ -9,7 +9,7 @@ import pytest
 from tests.unit.app.routing.routes import handler
 
 from tamago.app.routing.errors import RouteError, UrlError
-from tamago.app.routing.route import Endpoint, Outcome, Route
+from tamago.app.routing.route import UNBOUND, Endpoint, Outcome, Route
 from tamago.app.routing.route_group import RouteGroup
 from tamago.app.routing.router import Router
 
@@ -24,7 +24,7 @@ async def second(ctx: Any, call_next: Endpoint) -> None: ...
 
 
 def endpoint_of(route: Route) -> Endpoint:
-    return route.endpoint or route.handler
+    return route.handler if route.endpoint is UNBOUND else route.endpoint
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_compiling_gives_each_route_its_endpoint(router: Router) -> None:
 def test_a_redirect_alone_has_its_endpoint_before_it_is_compiled(router: Router) -> None:
     router.get("/a", handler)
     router.redirect("/b", "/a")
-    assert [route.endpoint is None for route in router.routes] == [True, False]
+    assert [route.endpoint is UNBOUND for route in router.routes] == [True, False]
 
 
 def test_every_verb_is_there_in_a_group() -> None:

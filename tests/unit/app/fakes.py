@@ -42,6 +42,7 @@ class FakeExchange:
     root_path: str = ""
     version: str = "1.1"
     gone: bool = False
+    hung_up: bool = False
     body: object | None = None
     status: int = 0
     answer: list[Field] = field(default_factory=list)

@@ -44,7 +44,7 @@ class Application(FakeApplication):
         self.directory = directory
         self.closed = asyncio.Event()
         self.register()
-        middlewares = self.middlewares("meta", "notfound", "body_parser", "override_method")
+        middlewares = self.built_in("meta", "notfound", "body_parser", "override_method")
         self.handle = compile_dispatch(self.context, *compile_chains(middlewares, call_route))
 
     def register(self) -> None:

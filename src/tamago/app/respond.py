@@ -65,7 +65,7 @@ def _respond_rarely(ctx: Context, body: Any) -> Awaitable[None] | None:
         return send_file(ctx, body)
     if isinstance(body, EventStream):
         body.prepare(ctx)
-        return stream(ctx, body, ((b"content-type", b"text/event-stream"),))
+        return stream(ctx, body, ((b"content-type", b"text/event-stream"),), body.filler)
     if hasattr(body, "__aiter__"):
         return stream(ctx, body, BINARY)
     if body is None:

@@ -136,7 +136,7 @@ class FakeApplication:
     def route(self, method: str, path: str, endpoint: Endpoint) -> None:
         self.router.register((method,), path, endpoint)
 
-    def middlewares(self, *names: str) -> list[NamedMiddleware]:
+    def built_in(self, *names: str) -> list[NamedMiddleware]:
         """Return middlewares that every application has."""
         modules = {name: importlib.import_module(f"tamago.app.app.middleware.{name}") for name in names}
         return set_up(names, (), {name: FoundMiddleware(exported=found.middleware, source=name) for name, found in modules.items()}, self)

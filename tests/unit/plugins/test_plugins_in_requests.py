@@ -47,7 +47,7 @@ class Application(FakeApplication):
 
     async def send(self, target: str, method: str = "GET", **headers: str) -> FakeExchange:
         files = set_up(["static"], [], {"static": FoundMiddleware(exported=static.middleware, source="static")}, self)
-        return await self.answer(request(method, target, None, **headers), [*self.middlewares("notfound"), *files])
+        return await self.answer(request(method, target, None, **headers), [*self.built_in("notfound"), *files])
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Opens the database after the fork, so that no connection is shared, and closes it at the end.
 
-The agent makes the tables: it is one, and the workers boot after it. Where there is no agent (tests, another ASGI server), the application does.
+The agent makes the tables: it is one, and the workers boot after it. Without an agent (tests, another ASGI server) the application does.
 """
 
 from __future__ import annotations

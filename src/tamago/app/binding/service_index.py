@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol
 
 from tamago.app.binding.errors import InjectionError
 from tamago.core.context_class import Service
-from tamago.core.namespace import instance_key
+from tamago.core.naming import instance_key
 
 
 class _Empty(Protocol):

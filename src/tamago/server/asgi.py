@@ -57,7 +57,8 @@ class AsgiHost:
 
     def exchange_type(self) -> type[AsgiExchange]:
         """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
-        return type("AsgiExchange", (AsgiExchange,), {"host": self})
+        # What may have to be cancelled needs its task from the beginning.
+        return type("AsgiExchange", (AsgiExchange,), {"host": self, "prompt": not self.cancel_on_disconnect})
 
     def scope(self, exchange: Exchange) -> Scope:
         """Return the connection scope of a request."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from tamago.server import refusal as refusals
 from tamago.server.file_body import FileBody
+from tamago.server.first_step import at_once, later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
 from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, response_head
@@ -52,9 +53,9 @@ class Exchange:
 
     # Class attributes are the defaults of instances: most requests never set most of these, and not setting them is what is cheap.
     task: asyncio.Task[None] | None = None
-    launch: Callable[[contextvars.Context], bool] | None = None  # may have the request answered without a task; False: it needs one
     refusal: Refusal | None = None
     make_head = staticmethod(response_head)  # for who adds to the fields of every answer
+    prompt = True  # begun while it is read, in the hope that it needs no task
     plain = True  # nothing special about the request that the framing of the answer would depend on
     sent = False  # bytes of the answer are on their way
     done = False  # the answer is complete, or can never be
@@ -319,6 +320,11 @@ class Exchange:
     def handle(self) -> Awaitable[object]:
         """Return the coroutine that answers."""
         raise NotImplementedError
+
+    def launch(self, context: contextvars.Context) -> None:
+        """Begin to answer, in this context."""
+        begin = at_once if self.prompt else later
+        self.task = begin(self.run(), self.connection.server.loop, context)
 
     async def run(self) -> None:
         """Have it answered, whatever happens. This is the request's own task."""

@@ -240,7 +240,7 @@ class RequestReader:
             return
         server = self.server
         target, fields, host, special = self._target, self._fields, self._host, self._special
-        large = self._silent > server.head_slack
+        large, first = self._silent > server.head_slack, self._silent > 0  # of this slice
         self._target, self._fields, self._host, self._special, self._silent = b"", [], None, None, 0
         verb = self._parser.get_method()
         method = _METHODS.get(verb)
@@ -251,10 +251,15 @@ class RequestReader:
             exchange = self._judged(verb, target, fields, host, special or [])
         if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
             exchange.refusal = self._too_large(exchange) or exchange.refusal
-        if exchange.refusal is None:
-            self.parsing = exchange
-        else:
+        if exchange.refusal is not None:
             self._deaf = self._linger = True
+        elif exchange.body is not None:
+            self.parsing = exchange
+            exchange.prompt = False  # it would only wait
+        else:  # it is whole
+            self._deaf = not exchange.keep_alive
+        if not first:
+            exchange.prompt = False  # others have waited longer
         if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:

@@ -92,6 +92,7 @@ else:
         return task
 
     _new = _FirstStep.__new__
+    _OVER = object()
 
     def at_once(coro: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> asyncio.Task[None]:
         """Begin it; but from inside another task only later, so that neither runs in the middle of the other."""
@@ -100,10 +101,10 @@ else:
         _current_tasks[loop] = task = _new(_FirstStep)
         task.parts = (coro, loop, context)
         try:
-            first = context.run(coro.send, None)
-        except StopIteration:
-            return task
+            # As an iterator it says that it has ended without raising anything, which would take as long again.
+            first = context.run(next, coro.__await__(), _OVER)
         finally:
             del _current_tasks[loop]
-        task.rest.first = first
+        if first is not _OVER:
+            task.rest.first = first
         return task

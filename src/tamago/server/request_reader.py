@@ -246,7 +246,7 @@ class RequestReader:
         method = _METHODS.get(verb)
         if special is None and method is not None and host in SOUND_HOSTS and target[0] == 47 and self._parser.should_keep_alive():
             # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is. 47 is "/".
-            exchange = server.exchange(self, method, target, fields, "1.1", True, None)
+            exchange = server.exchange(self, method, target, fields)
         else:
             exchange = self._judged(verb, target, fields, host, special or [])
         if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
@@ -280,9 +280,9 @@ class RequestReader:
         )
         method = verb.decode()
         if isinstance(judgement, Refusal):
-            exchange = server.exchange(self, method, target, fields, version, False, None)
-            exchange.refusal = judgement
-            exchange.plain = False
+            exchange = server.exchange(self, method, target, fields)
+            exchange.version, exchange.refusal = version, judgement
+            exchange.keep_alive = exchange.plain = False
             return exchange
         if not target.startswith(b"/"):
             fields = with_host_of(target, fields)
@@ -293,17 +293,18 @@ class RequestReader:
         body = RequestBody(expects_continue=judgement.expects_continue) if judgement.length else None
         if body is not None and parser.should_upgrade():
             self._skipped = _head_before_body(judgement.length)
-        keep_alive = parser.should_keep_alive()
-        exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
+        exchange = server.exchange(self, method, target, fields)
+        exchange.version, exchange.body, exchange.keep_alive = version, body, parser.should_keep_alive()
         exchange.plain = version == "1.1" and method != "HEAD" and not judgement.expects_continue
         return exchange
 
     def _websocket(self, method: str, target: bytes, fields: Fields, version: str) -> Exchange | None:
         """Make the exchange for a websocket; None where the application can't have any."""
         make = self.server.websocket
-        exchange = make(self, method, target, fields, version, False, None) if make is not None else None
+        exchange = make(self, method, target, fields) if make is not None else None
         if exchange is not None:
-            exchange.plain = False
+            exchange.version = version
+            exchange.keep_alive = exchange.plain = False
             self._upgrading = exchange
             if self.server.draining:
                 exchange.refusal = refusals.RESTARTING

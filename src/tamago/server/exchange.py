@@ -152,20 +152,24 @@ class Exchange:
     def write(self, data: bytes, *, more: bool = False) -> None:
         """Send a piece of the body; the last one says `more=False`. After the client left this does nothing."""
         head = self._head
+        if head is None or more or self.gone or not self._write_whole(head, data):
+            self._write(data, more)
+
+    def _write_whole(self, head: ResponseHead, data: bytes) -> bool:
+        """Send a whole, short answer in one step, as nearly all of them are; False if it is none."""
+        _, block, length, said = head
         connection = self.connection
-        if head is not None and self.plain and not (more or self.gone or connection.server.draining):
-            _, block, length, said = head
-            if not said and length == len(data) <= _JOIN_LIMIT:
-                # A whole, short answer: nearly all of them, so in one step.
-                server = connection.server
-                end = server.end_of_head if self.keep_alive else server.end_of_last_head
-                whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
-                self._head = None
-                self.sent = self.done = True
-                connection.transport.write(whole)
-                connection.answered(self)
-                return
-        self._write(data, more)
+        server = connection.server
+        size = len(data)
+        if said or length != size or size > _JOIN_LIMIT or server.draining or not self.plain:
+            return False
+        end = server.end_of_head if self.keep_alive else server.end_of_last_head
+        whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
+        self._head = None
+        self.sent = self.done = True
+        connection.transport.write(whole)
+        connection.answered(self)
+        return True
 
     def _write(self, data: bytes, more: bool) -> None:
         if self.done and not self.gone:
@@ -187,8 +191,14 @@ class Exchange:
 
     def respond(self, status: int, fields: Fields, data: bytes) -> None:
         """Send a whole answer."""
-        self.start(status, fields)
-        self.write(data)
+        if self.status or self.gone:
+            self.start(status, fields)
+            return
+        head = self.make_head(status, fields)
+        self.status = status
+        if not self._write_whole(head, data):
+            self._head = head
+            self._write(data, more=False)
 
     async def send_file(self, path: str) -> None:
         """Send a file as the whole body.

@@ -28,7 +28,7 @@ if sys.version_info >= (3, 12):
         return asyncio.Task(coro, loop=loop, name=_NAME, context=context, eager_start=asyncio.current_task(loop) is None)
 
 else:
-    from asyncio.tasks import _current_tasks  # what `_enter_task` and `_leave_task` write to, at twice the cost
+    from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]  # what `_enter_task` and `_leave_task` write to, at twice the cost
 
     class _Rest(Coroutine[Any, Any, None]):
         """What is left of a coroutine after its first step, which ended at an `await` of `first`."""

@@ -14,7 +14,8 @@ from tamago.server.status import BODILESS, SERVER_FIELD, STATUS_LINES, status_li
 Fields = Iterable[tuple[bytes, bytes]]
 
 
-# What the application said besides its fields, and that the status allows no body. Bits and no enum: this is done for each answer, and IntFlag takes a microsecond.
+# What the application said besides its fields, and that the status allows no body. Bits and no enum: this is done for each answer, and
+# IntFlag takes a microsecond.
 SAID_CLOSE, SAID_DATE, SAID_SERVER, NO_BODY = 1, 2, 4, 8
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 _NAME = "request"
@@ -50,10 +50,12 @@ else:
 
         def throw(self, error: Any, *rest: Any) -> Any:
             if not self._begun:
-                # Cancelled in between. For any task that means what it waits for, and the task only if that can't be.
                 self._begun = True
+                if self.cr_frame is None:
+                    raise error  # the first step was all, and cancelled itself
+                # Cancelled in between. For any task that means what it waits for, and the task only if that can't be.
                 cancel = getattr(self.first, "cancel", None)
-                if self.cr_frame is not None and cancel is not None and cancel(*error.args):
+                if cancel is not None and cancel(*error.args):
                     return self.first
             return self._coro.throw(error, *rest)
 
@@ -80,8 +82,12 @@ else:
         def __getattribute__(self, name: str) -> Any:
             return getattr(_proper(self), name)
 
+        # Python does not look for these as it looks for others.
         def __repr__(self) -> str:
             return repr(_proper(self))
+
+        def __await__(self) -> Generator[Any, None, None]:
+            return _proper(self).__await__()
 
     def _proper(task: _Task) -> _Task:
         """Make it a task like any other."""

@@ -36,6 +36,8 @@ FRONTS = ["edge", "edge by ASGI", "uvicorn"]
 class Application(FakeApplication):
     """As much of an application as whoever serves one needs."""
 
+    phases = ()
+
     mounts: tuple[bytes, ...] = ()
     threads_all_busy: Any = None
 

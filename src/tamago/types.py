@@ -244,8 +244,9 @@ class FrameworkApplication(FrameworkAgent, Protocol):
     def mounts(self) -> tuple[bytes, ...]:
         """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
 
-    def handle(self, exchange: Exchange) -> Awaitable[object]:
-        """Answer a request."""
+    @property
+    def handle(self) -> Callable[[Any], Awaitable[object]]:
+        """A function that answers an `Exchange`. There once `start` is through, as `mounts` is."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 

@@ -106,8 +106,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "framework-start": (
         "Framework, start",
         (
-            "From the command to the first answer, with one worker: the example blog with three plugins, SQLAlchemy and a database file, and "
-            "Egg with two routes."
+            "From the command to the first answer, with one worker: the example blog with three plugins, SQLAlchemy and a database file, "
+            "and Egg with two routes."
         ),
     ),
     "websocket": (

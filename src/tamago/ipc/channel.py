@@ -219,7 +219,7 @@ class Channel:
         finally:
             self._flush_due, self._in_burst = due, in_burst
             if self._out and not self._blocked:
-                self._flush()
+                self._write()
 
     def _receive_with_descriptors(self, buffer: memoryview) -> int:
         count, ancillary, _, _ = self._sock.recvmsg_into([buffer], ANCILLARY, CLOEXEC)

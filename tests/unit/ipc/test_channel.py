@@ -138,6 +138,21 @@ async def test_answers_of_handlers_are_no_burst(pair: Pair) -> None:
     recorder.channel.close()
 
 
+async def test_a_read_does_not_end_the_iteration(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.channel._on_frames = lambda frames: recorder.send(bytes(frames[0][6]))
+    recorder.send(b"a")
+    pair[1].send(wire.pack(1, 1, b"asked"))
+    recorder.channel._readable()
+    assert read_now(pair[1]) == [b"a", b"asked"]
+    recorder.send(b"b")
+    recorder.send(b"c")
+    assert read_now(pair[1]) == []
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"b", b"c"]
+    recorder.channel.close()
+
+
 async def test_a_send_the_kernel_takes_a_part_of_waits_and_those_after_it_keep_behind(pair: Pair) -> None:
     recorder = Recorder(pair[0])
     large = bytes(1_000_000)

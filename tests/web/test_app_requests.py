@@ -41,6 +41,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 class Application(FakeApplication):
     """As much of an application as whoever serves one needs."""
 
+    phases = ()
+
     mounts: tuple[bytes, ...] = ()
     threads_all_busy: Any = None
 

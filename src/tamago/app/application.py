@@ -153,7 +153,7 @@ class Application(BaseApplication):
         if scope["type"] == "lifespan":
             await serve_lifespan(receive, send, self._start_alone, self.close)
             return
-        mount = self._mounts.find(scope["path"])
+        mount = self._mounts.of(scope)
         if mount is not None:
             await self._mounts(mount, scope, receive, send)
         elif scope["type"] == "websocket":

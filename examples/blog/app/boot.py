@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from app import tables
+
 from tamago.app import Boot
 
 
 class AppBoot(Boot):
     def did_load(self) -> None:
-        # The tables must be known before the database plugin makes them, which it does at the same time as this; importing did it.
         self.logger.info("%s has %d routes", self.config.blog.title, len(self.app.routes))
 
 
 class AgentBoot(Boot):
-    """The agent counts what is published, once for all workers."""
+    """The agent counts what is published, once for all workers. It has the database plugin make the tables, so it must know them."""
+
+    tables = tables
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)

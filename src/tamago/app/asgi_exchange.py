@@ -42,6 +42,7 @@ class AsgiExchange:
         self._read_to_end = False
         self._arrived: list[bytes] = []
         self._head: Message | None = None
+        self._head_is_queued = False
         self._unsent: list[Message] = []
 
     # ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +86,7 @@ class AsgiExchange:
             raise RuntimeError("the answer has no head yet: start comes before write")
         if self.complete:
             raise RuntimeError("the answer was already complete")
-        if not self._unsent and not more and "sent" not in self._head:
+        if not (more or self._head_is_queued):
             self._measure(len(data))
         self._queue_head()
         bodiless = self.method == "HEAD" or self._head["status"] in _BODILESS
@@ -138,9 +139,9 @@ class AsgiExchange:
             head["headers"].append((b"content-length", b"%d" % size))
 
     def _queue_head(self) -> None:
-        if self._head is not None and "sent" not in self._head:
-            self._unsent.append(dict(self._head))
-            self._head["sent"] = True
+        if self._head is not None and not self._head_is_queued:
+            self._head_is_queued = True
+            self._unsent.append(self._head)
 
 
 def request_target(scope: Scope) -> bytes:

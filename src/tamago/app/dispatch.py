@@ -22,7 +22,7 @@ Handle = Callable[["Exchange"], Awaitable[None]]
 
 def call_route(ctx: Context) -> Awaitable[object]:
     """Call whoever answers now: the innermost step of the application's chain, as a request may have been routed again within it."""
-    endpoint: Endpoint = ctx.route.endpoint  # type: ignore[assignment]  # every route of a table has one
+    endpoint: Endpoint = ctx.route.endpoint  # every route of a table has one
     return endpoint(ctx)
 
 

@@ -58,6 +58,7 @@ class EventStream:
         ctx.set("x-accel-buffering", "no")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield _PING  # the head goes with the first piece, and a browser waits for it
         events = aiter(self._source)
         coming: asyncio.Task[Any] | None = None
         try:

@@ -67,11 +67,13 @@ def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMidd
     if not getattr(options, "enable", True):
         return None
     exported = found.exported
+    if not callable(exported):
+        raise MiddlewareError([f"{found.source} exports no function `middleware`, but {exported!r}"])
     run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
     if run is None:
         return None
     if not callable(run):
-        raise MiddlewareError([f"middleware {name!r} in {found.source} is {run!r}, which cannot be called"])
+        raise MiddlewareError([f"`middleware` in {found.source} returned {run!r}, which is no function"])
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
     rule = applies(name, options)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)

@@ -40,8 +40,9 @@ async def stream(ctx: Context, pieces: Pieces, kind: Fields) -> None:
 
 
 async def _pump(exchange: Exchange, pieces: Pieces) -> None:
+    iterator = aiter(pieces)
     try:
-        async for piece in pieces:
+        async for piece in iterator:
             if exchange.gone:
                 return
             data = piece.encode() if isinstance(piece, str) else piece
@@ -50,7 +51,7 @@ async def _pump(exchange: Exchange, pieces: Pieces) -> None:
                 await exchange.drain()
         exchange.write(b"")
     finally:
-        await _close(pieces)
+        await _close(iterator)
 
 
 async def _pump_while_read(exchange: Exchange, pieces: Pieces) -> None:
@@ -73,7 +74,7 @@ async def _left(exchange: Exchange) -> None:
         await exchange.wait_for_input()
 
 
-async def _close(pieces: Pieces) -> None:
+async def _close(pieces: object) -> None:
     close = getattr(pieces, "aclose", None)
     if close is not None:
         await close()

@@ -9,7 +9,7 @@ imported in each process and not in the nest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 
 from tamago.core.finding import find_modules
 from tamago.core.load_error import LoadError
-from tamago.core.namespace import Attribute, namespace
+from tamago.core.namespace import instance_key, provide
 from tamago.core.naming import RULE, class_name, is_legal
 from tamago.core.timing import Timing
 from tamago.core.tree import Tree, load_classes
@@ -78,24 +78,18 @@ def load_custom(loaders: Mapping[str, CustomLoader], units: Iterable[LoadUnit], 
     return trees
 
 
-def install(trees: Sequence[CustomTree], app: object, context: type) -> None:
-    """Put what was loaded in its place. Classes of the application are instantiated now, those of a context when first asked for."""
+def install(trees: Iterable[CustomTree], app: object, context: type) -> None:
+    """Put what was loaded in its place: on the classes of `app`, which must be its own, and `context`.
+
+    Classes of the application are instantiated now, so that one that cannot be fails the start; those of a context when first asked for.
+    """
+    trees = tuple(trees)
     for custom in trees:
-        make = namespace(custom.tree, custom.name)
-        if custom.inject is Inject.CTX:
-            setattr(context, custom.name, Attribute(custom.name, make))
-        else:
-            setattr(app, custom.name, make(app))
+        provide(context if custom.inject is Inject.CTX else type(app), custom.tree, custom.name)
     for custom in trees:
         if custom.inject is Inject.APP:
-            _touch(getattr(app, custom.name), custom.tree)
-
-
-def _touch(space: object, tree: Tree[Any]) -> None:
-    for name, entry in tree.items():
-        made = getattr(space, name)
-        if isinstance(entry, Tree):
-            _touch(made, entry)
+            for name in custom.tree.flat():
+                getattr(app, instance_key(custom.name, name))
 
 
 def _problems(name: str, loader: CustomLoader, app: object, context: type) -> Iterator[str]:

@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
+from importlib.abc import FileLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -89,6 +90,19 @@ def forget(directory: Path) -> None:
     importlib.invalidate_caches()
 
 
+class _DirectoryLoader(FileLoader):
+    """Loads a directory as if it had an empty `__init__.py`: a package of this one directory, where Python's namespaces follow `sys.path`.
+
+    As for a file, `importlib.resources` finds what else is in the directory, such as templates.
+    """
+
+    def get_source(self, fullname: str) -> str:  # noqa: ARG002
+        return ""
+
+    def is_package(self, fullname: str) -> bool:  # noqa: ARG002
+        return True
+
+
 def _bind(name: str, directory: Path) -> None:
     beside = directory.with_suffix(".py")
     if not directory.is_dir():
@@ -100,9 +114,9 @@ def _bind(name: str, directory: Path) -> None:
     if loaded is not None:
         _take(name, loaded, directory)
     elif not init.exists():  # with one, the first place on sys.path wins
-        spec = ModuleSpec(name, None, is_package=True)
+        spec = ModuleSpec(name, _DirectoryLoader(name, str(init)), is_package=True)
         spec.submodule_search_locations = [str(directory)]
-        sys.modules[name] = module_from_spec(spec)
+        sys.modules[name] = module_from_spec(spec)  # there is nothing in it to run
 
 
 def _take(name: str, loaded: ModuleType, directory: Path) -> None:
@@ -110,7 +124,7 @@ def _take(name: str, loaded: ModuleType, directory: Path) -> None:
     ours = {directory.resolve(), directory.resolve() / _INIT}
     if not any(place.resolve() in ours for place in places):
         raise ForeignModuleError(name, found=", ".join(map(str, places)) or "nowhere", wanted=directory)
-    if loaded.__file__ is None:
+    if getattr(loaded, "__file__", None) is None:
         loaded.__path__ = [str(directory)]  # a namespace over several directories is narrowed to ours
 
 

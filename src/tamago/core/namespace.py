@@ -1,78 +1,103 @@
-"""What `ctx.service` is: attributes that make an object the first time they are asked for, one for each context.
+"""What `ctx.service` is: objects that are made the first time they are asked for, one of each for each context.
 
-The first access of a name runs one line of Python; from then on it is a plain attribute, because the descriptor defines no `__set__` and
-the object in the instance's dictionary goes before it.
+Each object is an attribute of its context under a name no code can write by accident, `service:admin:user`. `ctx.service.admin.user` is
+one way to it; an injected service is fetched there directly. Namespaces are not kept: one is a struct of one field, made in C, and its
+names are properties over `attrgetter`, so that the first `ctx.service.user` costs 0.3 µs over making the service, and a later one 0.15.
 """
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from tamago.core.naming import class_name, did_you_mean
 from tamago.core.tree import Tree
 
 
 class Lazy:
-    """A descriptor that calls `make` with what the namespace belongs to, and keeps the result in the instance's dictionary."""
+    """An attribute that is `make(instance)` the first time it is asked for, and that object from then on."""
 
-    __slots__ = ("_make", "_name")
+    __slots__ = ("make", "name")
 
     def __init__(self, name: str, make: Callable[[Any], Any]) -> None:
-        self._name = name
-        self._make = make
+        self.name = name
+        self.make = make
 
-    def __get__(self, namespace: Namespace | None, owner: type) -> Any:
-        if namespace is None:
-            return self._make
-        made = namespace.__dict__[self._name] = self._make(namespace._subject)  # noqa: SLF001
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        made = self.make(instance)
+        setattr(instance, self.name, made)  # not by __dict__, which would have to be made
         return made
 
 
-class Attribute(Lazy):
-    """The same on the object itself: `ctx.service` is made with `ctx` the first time it is asked for."""
+class Namespace(msgspec.Struct, eq=False):
+    """Base of every namespace; `subject_` is the context or application it belongs to. Names can be set as well, for that subject."""
 
-    __slots__ = ()
-
-    def __get__(self, subject: Any, owner: type) -> Any:
-        if subject is None:
-            return self._make
-        made = subject.__dict__[self._name] = self._make(subject)
-        return made
-
-
-class Namespace:
-    """Base of every namespace: an instance belongs to one context, or to the application."""
-
-    _path = ""
-
-    def __init__(self, subject: Any) -> None:
-        self._subject = subject
+    subject_: Any
 
     def __getattr__(self, name: str) -> Any:
-        known = [key for key, value in vars(type(self)).items() if isinstance(value, Lazy)]
+        known = _names(type(self))
+        if name in known:  # an AttributeError of a constructor comes here too: let it be seen
+            return known[name].__get__(self)
         hint = did_you_mean(name, known)
-        raise AttributeError(f"there is no `{self._path}.{name}`{f'; {hint}' if hint else ''}", name=name, obj=self)
+        raise AttributeError(f"there is no `{_path(type(self))}.{name}`{f'; {hint}' if hint else ''}", name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return list(_names(type(self)))
 
     def __repr__(self) -> str:
-        return f"<{self._path}>"
+        return f"<{_path(type(self))}>"
 
 
-def namespace(tree: Tree[Any], path: str) -> type[Namespace]:
-    """Return the class of a namespace over `tree`; `path` is what it is called in messages, such as "service".
+def provide(owner: type, tree: Tree[Any], name: str) -> type[Namespace]:
+    """Give the class `owner`, a composed Context or Application, the attribute `name` with the classes of `tree` below it.
 
-    Calling it costs one attribute; each class in the tree is instantiated with the same subject when its name is first asked for.
+    Each class is called with the instance of `owner`, once, when it is first asked for. Returns the class of the attribute.
     """
-    attributes: dict[str, Any] = {
-        name: Lazy(name, namespace(entry, f"{path}.{name}") if isinstance(entry, Tree) else entry) for name, entry in tree.items()
-    }
-    return type(class_name(path.replace(".", "_"), "Namespace"), (Namespace,), {**attributes, "_path": path, "__module__": __name__})
+    for dotted, cls in tree.flat().items():
+        key = instance_key(name, dotted)
+        setattr(owner, key, Lazy(key, cls))
+    namespace = _namespace(tree, name)
+    setattr(owner, name, property(namespace))
+    return namespace
 
 
-def getters(tree: Tree[Any], path: str) -> dict[type, Callable[[Any], Any]]:
-    """Return for each class in the tree the function that gets its instance of a context: the same object as `ctx.service.user`.
+def instance_key(path: str, name: str) -> str:
+    """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
+    return f"{path}.{name}".replace(".", ":")
 
-    For whoever injects services by their class; `attrgetter` walks the names in C.
-    """
-    return {found: attrgetter(f"{path}.{name}") for name, found in tree.flat().items()}
+
+def _namespace(tree: Tree[Any], path: str) -> type[Namespace]:
+    names: dict[str, Any] = {}
+    for name, entry in tree.items():
+        if isinstance(entry, Tree):
+            names[name] = property(_inner(_namespace(entry, f"{path}.{name}")))
+        else:
+            names[name] = _leaf(instance_key(path, name))
+    title = class_name(path.replace(".", "_"), "Namespace")
+    body = {**names, "__module__": __name__, "__qualname__": path}
+    return cast("type[Namespace]", types.new_class(title, (Namespace,), exec_body=lambda scope: scope.update(body)))
+
+
+def _leaf(key: str) -> property:
+    def replace(namespace: Namespace, value: object) -> None:
+        setattr(namespace.subject_, key, value)
+
+    return property(attrgetter(f"subject_.{key}"), replace)
+
+
+def _inner(namespace: type[Namespace]) -> Callable[[Namespace], Namespace]:
+    return lambda outer: namespace(outer.subject_)
+
+
+def _names(namespace: type[Namespace]) -> dict[str, property]:
+    return {name: value for name, value in vars(namespace).items() if isinstance(value, property)}
+
+
+def _path(namespace: type[Namespace]) -> str:
+    return namespace.__qualname__

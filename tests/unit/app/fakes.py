@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -112,10 +112,10 @@ class Helper:
 
 
 class FakeApplication:
-    """Knows no plugin and no file; its routes are registered one by one. `parts` are parts of its configuration."""
+    """Knows no plugin and no file; its routes are registered one by one. `config` and `parts` add to what all have."""
 
-    def __init__(self, *, keys: str = "demo-app_k", **parts: Any) -> None:
-        self.config: Any = Config({**CONFIG, **parts})
+    def __init__(self, config: Mapping[str, Any] | None = None, *, keys: str = "demo-app_k", **parts: Any) -> None:
+        self.config: Any = Config({**CONFIG, **(config or {}), **parts})
         self.logger: Any = logging.getLogger("tests.app")
         self.events = Events()
         self.background = BackgroundTasks(self.events, lambda: self.logger)
@@ -133,7 +133,10 @@ class FakeApplication:
     def table(self) -> RouteTable:
         return self.router.compile(lambda route: compile_chain(route.middleware, route.handler, outer=100))
 
-    def middlewares(self, *names: str) -> list[NamedMiddleware]:
+    def route(self, method: str, path: str, endpoint: Endpoint) -> None:
+        self.router.register((method,), path, endpoint)
+
+    def built_in(self, *names: str) -> list[NamedMiddleware]:
         """Return middlewares that every application has."""
         modules = {name: importlib.import_module(f"tamago.app.app.middleware.{name}") for name in names}
         return set_up(names, (), {name: FoundMiddleware(exported=found.middleware, source=name) for name, found in modules.items()}, self)
@@ -142,11 +145,6 @@ class FakeApplication:
         """Have a request answered, and return its exchange."""
         await compile_dispatch(self.context, *compile_chains(middlewares, call_route))(exchange)
         return exchange
-
-    async def get(self, handler: Endpoint, exchange: FakeExchange | None = None) -> FakeExchange:
-        """Have one handler answer a GET."""
-        self.router.get("/{rest:path}", handler)
-        return await self.answer(exchange or request("GET", "/"))
 
 
 def request(method: str, target: str, content: bytes | None = None, /, **headers: str) -> FakeExchange:

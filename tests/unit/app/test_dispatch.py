@@ -211,7 +211,7 @@ async def test_an_event_stream_encodes_events_and_says_how_to_keep_it(app: FakeA
     exchange = await answered(app, EventStream(events()))
     assert exchange["content-type"] == "text/event-stream"
     assert exchange["cache-control"] == "no-cache"
-    assert exchange.data == b'data: one\ndata: two\n\ndata: {"a":1}\n\nevent: news\nid: 7\nretry: 1500\ndata: x\n\n'
+    assert exchange.data == b':\n\ndata: one\ndata: two\n\ndata: {"a":1}\n\nevent: news\nid: 7\nretry: 1500\ndata: x\n\n'
 
 
 async def test_an_event_stream_pings_while_nothing_happens() -> None:

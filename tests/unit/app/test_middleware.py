@@ -35,7 +35,7 @@ async def test_meta_says_how_long_an_answer_took_also_an_error(app: FakeApplicat
     app.router.get("/", hello)
     app.router.get("/fail", failing)
     for path in ("/", "/fail"):
-        exchange = await app.answer(request("GET", path), app.middlewares("meta"))
+        exchange = await app.answer(request("GET", path), app.built_in("meta"))
         assert re.fullmatch(r"\d+", exchange["x-readtime"] or "")
 
 
@@ -45,14 +45,14 @@ async def test_meta_counts_milliseconds(app: FakeApplication) -> None:
         ctx.body = ""
 
     app.router.get("/", backdated)
-    exchange = await app.answer(request("GET", "/"), app.middlewares("meta"))
+    exchange = await app.answer(request("GET", "/"), app.built_in("meta"))
     assert 5250 <= int(exchange["x-readtime"] or "") < 6000 + 60_000
 
 
 async def test_meta_logs_a_request_if_asked(caplog: pytest.LogCaptureFixture) -> None:
     app = FakeApplication(meta=MetaOptions(logging=True))
     with caplog.at_level("INFO"):
-        await app.answer(request("GET", "/", user_agent="curl"), app.middlewares("meta"))
+        await app.answer(request("GET", "/", user_agent="curl"), app.built_in("meta"))
     assert "[meta] request started, host: shop.example, user-agent: curl" in caplog.text
 
 
@@ -68,15 +68,15 @@ async def test_meta_logs_a_request_if_asked(caplog: pytest.LogCaptureFixture) ->
     ],
 )
 async def test_notfound_answers_as_the_client_likes(app: FakeApplication, path: str, accept: str, kind: str, data: bytes) -> None:
-    exchange = await app.answer(request("GET", path, accept=accept), app.middlewares("notfound"))
+    exchange = await app.answer(request("GET", path, accept=accept), app.built_in("notfound"))
     assert (exchange.status, exchange["content-type"], exchange.data) == (404, kind, data)
 
 
 async def test_notfound_sends_browsers_to_a_page_and_says_when_that_is_missing() -> None:
     app = FakeApplication(notfound=NotFound(page_url="/404"))
-    exchange = await app.answer(request("GET", "/x", accept="text/html"), app.middlewares("notfound"))
+    exchange = await app.answer(request("GET", "/x", accept="text/html"), app.built_in("notfound"))
     assert (exchange.status, exchange["location"]) == (302, "/404?real_status=404")
-    exchange = await app.answer(request("GET", "/404", accept="text/html"), app.middlewares("notfound"))
+    exchange = await app.answer(request("GET", "/404", accept="text/html"), app.built_in("notfound"))
     assert exchange.status == 404
     assert b"is not implemented" in exchange.data
 
@@ -89,7 +89,7 @@ async def test_notfound_leaves_answers_alone(app: FakeApplication, status: int, 
             ctx.body = body
 
     app.router.get("/", own)
-    exchange = await app.answer(request("GET", "/"), app.middlewares("notfound"))
+    exchange = await app.answer(request("GET", "/"), app.built_in("notfound"))
     assert exchange.status == status
     assert b"h1" not in exchange.data
 
@@ -99,7 +99,7 @@ async def test_notfound_leaves_answers_alone(app: FakeApplication, status: int, 
 
 async def posted(app: FakeApplication, content: bytes | None, kind: str, **headers: str) -> FakeExchange:
     app.router.post("/", echo)
-    return await app.answer(request("POST", "/", content, content_type=kind, **headers), app.middlewares("body_parser"))
+    return await app.answer(request("POST", "/", content, content_type=kind, **headers), app.built_in("body_parser"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_a_body_in_chunks_is_read_up_to_the_limit_only() -> None:
     app.router.post("/", echo)
     exchange = request("POST", "/", content_type="application/json")
     exchange.pieces = exchange.body = [b"[1,", b"2,", b"3,", b"4]"]
-    await app.answer(exchange, app.middlewares("body_parser"))
+    await app.answer(exchange, app.built_in("body_parser"))
     assert (exchange.status, exchange.pieces) == (413, [b"3,", b"4]"])
 
 
@@ -189,7 +189,7 @@ async def test_override_method_routes_a_post_again(app: FakeApplication, content
         verb("/", echo)
     headers = {"x_http_method_override": header} if header else {}
     exchange = request("POST", "/", content, content_type=kind, **headers)
-    await app.answer(exchange, app.middlewares("body_parser", "override_method"))
+    await app.answer(exchange, app.built_in("body_parser", "override_method"))
     assert exchange.data == answer
 
 
@@ -197,14 +197,14 @@ async def test_override_method_routes_a_post_again(app: FakeApplication, content
 async def test_override_method_refuses_what_is_no_change(app: FakeApplication, method: str) -> None:
     app.router.post("/", echo)
     exchange = request("POST", "/", x_http_method_override=method)
-    await app.answer(exchange, app.middlewares("override_method"))
+    await app.answer(exchange, app.built_in("override_method"))
     assert (exchange.status, exchange.data) == (400, f"invalid override method: {method!r}".encode())
 
 
 async def test_override_method_is_for_posts_only(app: FakeApplication) -> None:
     app.router.get("/", hello)
     app.router.delete("/", echo)
-    exchange = await app.answer(request("GET", "/", x_http_method_override="DELETE"), app.middlewares("override_method"))
+    exchange = await app.answer(request("GET", "/", x_http_method_override="DELETE"), app.built_in("override_method"))
     assert exchange.data == b"hello"
 
 
@@ -222,7 +222,7 @@ async def test_a_handler_that_takes_too_long_is_cancelled_and_answered_for() -> 
             cancelled.set()
 
     app.router.get("/", slow)
-    exchange = await app.answer(request("GET", "/"), app.middlewares("request_timeout"))
+    exchange = await app.answer(request("GET", "/"), app.built_in("request_timeout"))
     assert (exchange.status, exchange.data) == (503, b"Service Unavailable")
     assert cancelled.is_set()
 
@@ -240,7 +240,7 @@ async def test_the_timeout_of_a_route_wins() -> None:
     app.router.get("/never", slow, timeout=0)
     for path in ("/own", "/never"):
         done.clear()
-        assert (await app.answer(request("GET", path), app.middlewares("request_timeout"))).data == b"in time"
+        assert (await app.answer(request("GET", path), app.built_in("request_timeout"))).data == b"in time"
 
 
 async def test_a_timeout_of_the_handlers_own_is_an_ordinary_error() -> None:
@@ -250,14 +250,14 @@ async def test_a_timeout_of_the_handlers_own_is_an_ordinary_error() -> None:
         raise TimeoutError("the database")
 
     app.router.get("/", failing)
-    assert (await app.answer(request("GET", "/"), app.middlewares("request_timeout"))).status == 500
+    assert (await app.answer(request("GET", "/"), app.built_in("request_timeout"))).status == 500
 
 
 def test_without_any_timeout_there_is_no_middleware(app: FakeApplication) -> None:
     app.router.get("/", hello)
-    assert app.middlewares("request_timeout") == []
+    assert app.built_in("request_timeout") == []
     app.router.get("/slow", hello, timeout=1)
-    assert len(app.middlewares("request_timeout")) == 1
+    assert len(app.built_in("request_timeout")) == 1
 
 
 # ── request_id ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,7 +270,7 @@ async def test_request_id_is_told_and_is_not_the_clients(app: FakeApplication) -
         ctx.body = ctx.request_id
 
     app.router.get("/", say)
-    exchange = await app.answer(request("GET", "/", x_request_id="forged"), app.middlewares("request_id"))
+    exchange = await app.answer(request("GET", "/", x_request_id="forged"), app.built_in("request_id"))
     assert re.fullmatch("[0-9a-f]{32}", exchange["x-request-id"] or "")
     assert exchange.data.decode() == exchange["x-request-id"]
 
@@ -279,7 +279,7 @@ async def test_request_id_is_told_and_is_not_the_clients(app: FakeApplication) -
 async def test_a_trusted_request_id_counts_if_it_is_a_decent_one(given: str, believed: bool) -> None:
     app = FakeApplication(request_id=RequestId(enable=True, trust=True))
     app.router.get("/", hello)
-    exchange = await app.answer(request("GET", "/", x_request_id=given), app.middlewares("request_id"))
+    exchange = await app.answer(request("GET", "/", x_request_id=given), app.built_in("request_id"))
     assert (exchange["x-request-id"] == given) is believed
 
 
@@ -292,5 +292,5 @@ async def test_an_edge_that_gives_ids_tells_them_itself() -> None:
     app.router.get("/", say)
     exchange = request("GET", "/")
     exchange.request_id = "edge-1"  # type: ignore[attr-defined]
-    await app.answer(exchange, app.middlewares("request_id"))
+    await app.answer(exchange, app.built_in("request_id"))
     assert (exchange["x-request-id"], exchange.data) == (None, b"edge-1")

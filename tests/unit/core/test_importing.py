@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.resources
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_an_application_reached_through_a_link_is_the_same_application(disk: Dis
     assert import_found(found(link, "app.mine")).X == 1
     forget(link)
     assert "app.mine" not in sys.modules
+
+
+def test_files_of_a_package_without_init_are_resources(disk: Disk) -> None:
+    disk.app({"app/mine.py": "", "app/view/index.html": "hello"})
+    assert importlib.resources.files("app").joinpath("view/index.html").read_text() == "hello"
+
+
+def test_an_application_may_be_adopted_again(disk: Disk) -> None:
+    disk.app({"app/mine.py": "X = 1"})
+    first = import_found(found(disk.app_directory, "app.mine"))
+    adopt(disk.app_directory)
+    assert import_found(found(disk.app_directory, "app.mine")) is first

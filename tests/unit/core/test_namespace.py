@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tamago.core.context_class import ContextClass, Service
-from tamago.core.namespace import Attribute, getters, namespace
+from tamago.core.namespace import instance_key, provide
 from tamago.core.tree import Tree
 
 
@@ -38,7 +38,9 @@ TREE: Tree[Any] = Tree.grow({("user",): UserService, ("admin", "role"): RoleServ
 
 @pytest.fixture
 def context() -> type[Context]:
-    return type("Context", (Context,), {"service": Attribute("service", namespace(TREE, "service"))})
+    composed = type("Context", (Context,), {})
+    provide(composed, TREE, "service")
+    return composed
 
 
 def test_a_service_is_made_when_first_asked_for_and_once_for_each_context(context: type[Context]) -> None:
@@ -53,7 +55,7 @@ def test_a_service_is_made_when_first_asked_for_and_once_for_each_context(contex
 def test_directories_are_namespaces_of_their_own(context: type[Context]) -> None:
     ctx = context()
     assert isinstance(ctx.service.admin.role, RoleService)
-    assert ctx.service.admin is ctx.service.admin
+    assert ctx.service.admin.role is ctx.service.admin.role
     assert ctx.service.admin.deep.er.ctx is ctx
 
 
@@ -66,7 +68,7 @@ def test_services_reach_each_other_and_the_application_through_their_context(con
 
 
 def test_two_trees_on_one_context_share_nothing(context: type[Context]) -> None:
-    context.repository = Attribute("repository", namespace(TREE, "repository"))  # type: ignore[attr-defined]
+    provide(context, TREE, "repository")
     ctx: Any = context()
     assert ctx.repository.user is not ctx.service.user
 
@@ -93,7 +95,7 @@ def test_an_error_in_a_constructor_comes_through_and_the_next_access_tries_again
             if self.fail:
                 raise LookupError("no database")
 
-    context.service = Attribute("service", namespace(Tree.grow({("fragile",): FragileService}), "service"))
+    provide(context, Tree.grow({("fragile",): FragileService}), "service")
     ctx = context()
     with pytest.raises(LookupError):
         _ = ctx.service.fragile
@@ -101,14 +103,35 @@ def test_an_error_in_a_constructor_comes_through_and_the_next_access_tries_again
     assert isinstance(ctx.service.fragile, FragileService)
 
 
-def test_an_instance_is_had_by_its_class(context: type[Context]) -> None:
-    tree: Tree[Any] = Tree.grow({("user",): UserService, ("admin", "role"): RoleService})
+def test_an_instance_is_an_attribute_of_its_context_under_its_key(context: type[Context]) -> None:
     ctx = context()
-    gets = getters(tree, "service")
-    assert gets[UserService](ctx) is ctx.service.user
-    assert gets[RoleService](ctx) is ctx.service.admin.role
+    assert getattr(ctx, instance_key("service", "user")) is ctx.service.user
+    assert ctx.service.admin.role is getattr(ctx, instance_key("service", "admin.role"))
 
 
 def test_namespaces_say_what_they_are(context: type[Context]) -> None:
     assert repr(context().service.admin) == "<service.admin>"
     assert repr(TREE) == "<Tree user, admin.role, admin.deep.er>"
+
+
+def test_an_attribute_error_of_a_constructor_is_seen_as_it_is(context: type[Context]) -> None:
+    class BrokenService(ContextClass):
+        def __init__(self, ctx: Any) -> None:
+            super().__init__(ctx)
+            self.key = ctx.app.no_such_thing
+
+    provide(context, Tree.grow({("broken",): BrokenService}), "service")
+    with pytest.raises(AttributeError, match="'App' object has no attribute 'no_such_thing'"):
+        _ = context().service.broken
+
+
+def test_a_service_can_be_replaced_for_one_context(context: type[Context]) -> None:
+    ctx, other = context(), context()
+    ctx.service.user = "a fake"
+    assert ctx.service.user == "a fake"
+    assert getattr(ctx, instance_key("service", "user")) == "a fake"
+    assert isinstance(other.service.user, UserService)
+
+
+def test_the_names_of_a_namespace_can_be_listed(context: type[Context]) -> None:
+    assert dir(context().service) == ["admin", "user"]

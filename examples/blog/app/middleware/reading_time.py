@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.schema import Post
 
-from tamago.app import Context, CallNext
+from tamago.app import CallNext, Context
 
 WORDS_A_MINUTE = 200
 

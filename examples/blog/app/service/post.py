@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from app.schema import NewPost, Post
 from app.service.comment import CommentService
 from app.tables import PostRow
@@ -51,4 +53,6 @@ class PostService(Service):
         return row
 
     def _post(self, row: PostRow) -> Post:
-        return Post(id=row.id, title=row.title, body=row.body, published=row.published, comments=self.comments.count(row.id))
+        return Post(
+            id=row.id, title=row.title, body=row.body, published=row.published.replace(tzinfo=UTC), comments=self.comments.count(row.id)
+        )

@@ -1,4 +1,4 @@
-"""An application's lines on the console: which of them, and how they look to whoever writes the application.
+"""An application's lines on the console: which of them, and who writes them.
 
 In a cluster each process has a handler on stderr already, for all lines, and elsewhere the user may have one; it is only told which lines
 of an application to leave out. Where there is none, one is made.
@@ -11,11 +11,10 @@ import os
 import sys
 from typing import Final
 
+from tamago.app.logging.console_lines import DevFormatter, RequestFormatter
 from tamago.app.logging.destinations import Plan
-from tamago.app.logging.lines import Current, Stamp, context_facts, context_of, message_of, shown, source_of, traceback_of
-from tamago.identity import me
+from tamago.app.logging.lines import Current, FileFormatter
 from tamago.log import SteadyHandler
-from tamago.types import Role
 
 _PROCESS: Final = ("tamago.cluster", "tamago.server", "tamago.ipc")
 """Loggers of the process rather than of the application in it: how much they say is the cluster's setting."""
@@ -36,31 +35,6 @@ class ConsoleFilter(logging.Filter):
         if level is None:
             level = self._levels[record.name] = 0 if of_the_process(record.name) else self._plan.find(record.name).console_level
         return record.levelno >= (max(level, logging.ERROR) if self.quiet and level else level)
-
-
-class DevFormatter(logging.Formatter):
-    """`16:23:43.737 INFO  worker 1  GET /posts 7ms  [service.user] message`, in colours on a terminal."""
-
-    def __init__(self, current: Current, *, colours: bool) -> None:
-        super().__init__()
-        self._current = current
-        self._stamp = Stamp("%H:%M:%S")
-        self._colours = colours
-        self._process = "agent" if me.role is Role.AGENT else f"worker {me.slot}"
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line without its end."""
-        text = shown(source_of(record.name) + message_of(record))
-        if trace := traceback_of(record):
-            text = f"{text}\n{shown(trace)}"
-        time = self._paint(f"{self._stamp(record)}.{int(record.msecs):03d}", _DIM)
-        level = self._paint(f"{_SHORT.get(record.levelname, record.levelname):<5}", _COLOURS.get(record.levelno, _DIM))
-        context = context_of(record, self._current)
-        about = "" if context is None else self._paint(shown(_request(context)), _CYAN) + "  "
-        return f"{time} {level} {self._paint(self._process, _DIM)}  {about}{text}"
-
-    def _paint(self, text: str, colour: str) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text
 
 
 def of_the_process(name: str) -> bool:
@@ -86,13 +60,17 @@ class Console:
         self._own: SteadyHandler | None = None
         if not console_handlers():
             self._own = SteadyHandler()
-            self._own.setFormatter(DevFormatter(current, colours=_colours()))
+            self._own.setFormatter(FileFormatter(current))
             logging.getLogger().addHandler(self._own)
         self._handlers = [(handler, handler.formatter) for handler in console_handlers()]
-        for handler, _ in self._handlers:
+        for handler, formatter in self._handlers:
             handler.addFilter(self.filter)
-            if dev and isinstance(handler, SteadyHandler):
+            if not isinstance(handler, SteadyHandler):
+                continue  # the user's own, and how it looks as well
+            if dev:
                 handler.setFormatter(DevFormatter(current, colours=_colours()))
+            elif handler is not self._own and formatter is not None:
+                handler.setFormatter(RequestFormatter(formatter, current))
 
     def close(self) -> None:
         """Leave the console as it was."""
@@ -104,14 +82,5 @@ class Console:
             self._own.close()
 
 
-def _request(context: object) -> str:
-    return "{method} {url} {use_ms}ms".format_map(context_facts(context))
-
-
 def _colours() -> bool:
     return os.isatty(2) and "NO_COLOR" not in os.environ
-
-
-_DIM, _CYAN = "2", "36"
-_COLOURS = {logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
-_SHORT = {"WARNING": "WARN", "CRITICAL": "FATAL"}

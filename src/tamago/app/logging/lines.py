@@ -82,6 +82,12 @@ def context_facts(context: object) -> dict[str, Any]:
     }
 
 
+def bracket(facts: dict[str, Any]) -> str:
+    """Return the facts of a request as they stand before a message, with a space after them."""
+    text = "[{user_id}/{ip}/{trace_id}/{use_ms}ms {method} {url}] ".format_map(facts)
+    return shown(text).replace("\n", "\\n")
+
+
 def source_of(name: str) -> str:
     """Return how a logger is named before its message: `[service.user] ` for `app.service.user`, nothing for our own and `app` itself."""
     first, _, rest = name.partition(".")
@@ -101,11 +107,11 @@ class FileFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end."""
         context = context_of(record, self._current)
-        bracket = "" if context is None else _bracket(context_facts(context))
+        about = "" if context is None else bracket(context_facts(context))
         text = source_of(record.name) + message_of(record)
         if trace := traceback_of(record):
             text = f"{text}\n{trace}"
-        return f"{self._stamp(record)},{int(record.msecs):03d} {record.levelname} {record.process} {bracket}{shown(text)}"
+        return f"{self._stamp(record)},{int(record.msecs):03d} {record.levelname} {record.process} {about}{shown(text)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -137,11 +143,6 @@ class JsonFormatter(logging.Formatter):
             return msgspec.json.encode(extra | fields, enc_hook=repr).decode()
         except (UnicodeEncodeError, TypeError, RecursionError):  # half a character, such as in a file's name; a dict with odd keys
             return json.dumps({key: str(value) for key, value in (extra | fields).items()})
-
-
-def _bracket(facts: dict[str, Any]) -> str:
-    text = "[{user_id}/{ip}/{trace_id}/{use_ms}ms {method} {url}] ".format_map(facts)
-    return shown(text).replace("\n", "\\n")
 
 
 _plain = logging.Formatter()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
-_HERE = str(Path(__file__).parent)
+_HERE = os.path.join(os.path.dirname(__file__), "")
 
 
 def source_of_caller() -> str:

@@ -31,9 +31,13 @@ def _blocker(before: list[Route], route: Route) -> Route | None:
     """Return a route that takes what this one was registered for, if all of it (or, with methods of its own, any of them) is gone."""
     taken: dict[str, Route] = {}
     for other in before:
-        if not taken.keys() >= set(other.methods) and covers(other.pattern, route.pattern):
-            taken = dict.fromkeys(other.methods, other) | taken
-    lost = [taken.get(method) for method in route.methods]
+        if covers(other.pattern, route.pattern):
+            taken = dict.fromkeys(_kinds(other), other) | taken
+    lost = [taken.get(kind) for kind in _kinds(route)]
     if route.methods == ALL_METHODS:
         return lost[0] if all(lost) else None
     return next((other for other in lost if other), None)
+
+
+def _kinds(route: Route) -> tuple[str, ...]:
+    return route.methods or ("websocket",)

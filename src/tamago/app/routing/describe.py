@@ -49,8 +49,8 @@ def _row(route: Route, directory: Path | None) -> RouteRow:
 
 
 def _handler_name(route: Route) -> str:
-    if isinstance(route.endpoint, Redirect):
-        return f"→ {route.endpoint.text} ({route.endpoint.status})"
+    if isinstance(route.handler, Redirect):
+        return f"→ {route.handler.text} ({route.handler.status})"
     if route.controller is not None:
         return f"{route.controller.__qualname__}.{route.handler.__name__}"
     return _function_name(route.handler)

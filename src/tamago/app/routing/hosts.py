@@ -41,5 +41,5 @@ class HostPattern:
 
 def bare_host(host: bytes) -> bytes:
     """Return the host of a Host field in lower case, without port and without the dot at its end."""
-    end = host.find(b"]") + 1 if host.startswith(b"[") else host.find(b":")
-    return (host[:end] if end > 0 else host).lower().rstrip(b".")
+    name = host[: host.find(b"]") + 1] or host if host.startswith(b"[") else host.partition(b":")[0]
+    return name.lower().rstrip(b".")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from tamago.app.routing.converters import INT, PERCENT, TEXT
 from tamago.app.routing.overlap import disjoint
@@ -25,15 +25,16 @@ Find = Callable[[bytes], Match | None]
 
 NO_PARAMS: MappingProxyType[str, Any] = MappingProxyType({})
 """The parameters of a route without any: shared, hence read-only."""
-_ENOUGH_FOR_ONE_EXPRESSION = 4
+# Measured: an alternative more costs 6 ns, a look-up by the first segments 200 ns.
+_ENOUGH_FOR_ONE_EXPRESSION = 16
 
 
-class Leaf(NamedTuple):
-    """A route whose last segment is its only parameter. `digits`: it is an int, otherwise any text."""
+# Plain tuples: to take a named one apart costs an iteration in Python 3.11, as much as two dictionary look-ups.
+Leaf = tuple[Route, str, bool]
+"""A route whose last segment is its only parameter, that parameter's name, and whether it is an int; otherwise it is any text."""
 
-    route: Route
-    name: str
-    digits: bool
+Index = tuple[Callable[[bytes], Match | None], Callable[[bytes], Leaf | None], Find]
+"""The three indexes of one method."""
 
 
 def build_static(routes: Sequence[Route]) -> dict[bytes, Match]:
@@ -46,7 +47,9 @@ def build_static(routes: Sequence[Route]) -> dict[bytes, Match]:
             dynamic.append(route)
             continue
         for spelling in (path, path + b"/") if path != b"/" else (path,):
-            if spelling not in index and not any(before.pattern.match(spelling) for before in dynamic):
+            if spelling not in index and not any(
+                before.pattern.match(spelling) for before in dynamic if spelling.startswith(before.pattern.lead)
+            ):
                 index[spelling] = (route, NO_PARAMS)
     return index
 
@@ -74,7 +77,7 @@ def _leaf(route: Route) -> Leaf | None:
     param = param_of(route.pattern.segments[-1])
     if param is None or param.converter not in (TEXT, INT):
         return None
-    return Leaf(route, param.name, param.converter is INT)
+    return route, param.name, param.converter is INT
 
 
 def build_others(routes: Sequence[Route]) -> Find:
@@ -160,17 +163,9 @@ def _first(routes: Iterable[Route], path: bytes) -> Match | None:
     return None
 
 
-class Index(NamedTuple):
-    """The three indexes of one method."""
-
-    static: Callable[[bytes], Match | None]
-    leaves: Callable[[bytes], Leaf | None]
-    others: Find
-
-
 def build_index(routes: Sequence[Route]) -> Index:
     """Return the indexes of routes that all answer the same method, in the order of their registration."""
-    return Index(build_static(routes).get, build_leaves(routes).get, build_others(routes))
+    return build_static(routes).get, build_leaves(routes).get, build_others(routes)
 
 
 def build_match(  # noqa: C901 - written out on purpose

@@ -5,27 +5,35 @@ Two custom converters are taken for unrelated, so both answers are True only whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tamago.app.routing.pattern import Param, Pattern, Segment, literal_of, param_of
 
 
 def covers(first: Pattern, second: Pattern) -> bool:
     """Return whether `first` certainly matches every path that `second` matches."""
-    if first.shape == second.shape:
-        return True
+    if not second.lead.startswith(first.lead):
+        return False
     if second.static is not None:
         return first.match(second.static) is not None
-    for index, segment in enumerate(first.segments):
-        if index == len(second.segments):
+    return first.shape == second.shape or _covers_by_segment(first.segments, second.segments)
+
+
+def _covers_by_segment(first: Sequence[Segment], second: Sequence[Segment]) -> bool:
+    for index, segment in enumerate(first):
+        if index == len(second):
             return False
         if _spans(segment):
-            return index == len(first.segments) - 1
-        if not _segment_covers(segment, second.segments[index]):
+            return index == len(first) - 1
+        if not _segment_covers(segment, second[index]):
             return False
-    return len(first.segments) == len(second.segments)
+    return len(first) == len(second)
 
 
 def disjoint(first: Pattern, second: Pattern) -> bool:
     """Return whether certainly no path matches both."""
+    if not (first.lead.startswith(second.lead) or second.lead.startswith(first.lead)):
+        return True
     for one, other in zip(first.segments, second.segments, strict=False):
         if _spans(one) or _spans(other):
             return False

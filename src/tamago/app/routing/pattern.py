@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 from urllib.parse import quote
 
@@ -74,6 +74,12 @@ class Pattern:
         """The one path this matches, or None."""
         keys = [key_of(segment) for segment in self.segments]
         return None if None in keys else b"".join(b"/%b" % key for key in keys if key is not None) or b"/"
+
+    @cached_property
+    def lead(self) -> bytes:
+        """What every matching path begins with, up to a slash that may be missing at the end of the path."""
+        keys = takewhile(lambda key: key is not None, (key_of(segment) for segment in self.segments))
+        return b"/" + b"".join(b"%b/" % key for key in keys if key is not None)
 
     @cached_property
     def shape(self) -> tuple[object, ...]:

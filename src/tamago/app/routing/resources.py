@@ -6,7 +6,18 @@ import re
 from dataclasses import dataclass
 
 _UNCOUNTED = {"data", "equipment", "information", "media", "money", "news", "series", "species"}
-_IRREGULAR = {"child": "children", "man": "men", "person": "people", "woman": "women"}
+_IRREGULAR = {
+    "analysis": "analyses",
+    "cache": "caches",
+    "child": "children",
+    "cookie": "cookies",
+    "crisis": "crises",
+    "man": "men",
+    "movie": "movies",
+    "person": "people",
+    "quiz": "quizzes",
+    "woman": "women",
+}
 _IRREGULAR_BACK = {plural: singular for singular, plural in _IRREGULAR.items()}
 
 
@@ -40,13 +51,13 @@ def resource_name(template: str, name: str) -> str:
 def pluralize(name: str) -> str:
     """Return the plural of the last word of a snake_case name; a plural stays what it is."""
     head, word = _last_word(name)
-    if word in _UNCOUNTED or word in _IRREGULAR_BACK or singularize(word) != word:
-        return name
     if word in _IRREGULAR:
         return head + _IRREGULAR[word]
+    if word in _UNCOUNTED or word in _IRREGULAR_BACK or singularize(word) != word:
+        return name
     if re.search(r"[^aeiou]y$", word):
         return f"{head}{word[:-1]}ies"
-    return f"{head}{word}es" if re.search(r"(s|x|z|ch|sh)$", word) else f"{head}{word}s"
+    return f"{head}{word}es" if re.search(r"(s|x|zz|ch|sh)$", word) else f"{head}{word}s"
 
 
 def singularize(name: str) -> str:
@@ -58,7 +69,7 @@ def singularize(name: str) -> str:
         return head + _IRREGULAR_BACK[word]
     if re.search(r"[^aeiou]ies$", word) and len(word) > 4:
         return f"{head}{word[:-3]}y"
-    if re.search(r"(ss|x|z|ch|sh|us|is)es$", word):
+    if re.search(r"(ss|x|zz|ch|sh|[^ao]us)es$", word):
         return f"{head}{word[:-2]}"
     return name if re.search(r"(ss|us|is)$", word) or not word.endswith("s") else name[:-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from tamago.app.routing.pattern import Pattern
 
@@ -27,14 +27,18 @@ class Outcome(Enum):
     OPTIONS = "options"  # answered by the table: the path exists, and nobody handles OPTIONS there
 
 
+async def _not_bound(ctx: Any) -> NoReturn:
+    raise RuntimeError(f"the route of {ctx!r} was never bound to its handler")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
     """One registered route; two are equal only if they are the same.
 
     `handler` is a function; when it is a method of a controller, `controller` is the class it is called in the name of. `middleware` is the
     route's own, outermost first, its groups' included. `timeout` is in seconds, None for the application's and 0 for none.
-    `source` is `file:line` of the registration. `endpoint` answers a request; it is set before the table is compiled, or from the
-    beginning for a route that needs no binding, such as a redirect.
+    `source` is `file:line` of the registration. `endpoint` answers a request: it is made of the handler when the table is compiled, and
+    there from the beginning for a route whose handler needs no binding, such as a redirect.
 
     A route whose `outcome` is not FOUND stands for the lack of one; its `methods` are then those the path has.
     """
@@ -49,13 +53,18 @@ class Route:
     websocket: bool = False
     timeout: float | None = None
     source: str = ""
-    endpoint: Endpoint | None = None
+    endpoint: Endpoint = _not_bound
     outcome: Outcome = Outcome.FOUND
 
     @property
     def path(self) -> str:
         """The path as registered, such as `/posts/{id:int}`."""
         return self.pattern.template
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is an endpoint."""
+        return self.endpoint is not _not_bound
 
     @property
     def label(self) -> str:

@@ -110,7 +110,7 @@ class RouteGroup:
         """
         endpoint = make_redirect(target, status, self._registry.converters, self._registry.named)
         wanted = Wanted(methods=ALL_METHODS, paths=paths, name=name, host=host, source=source_of_caller())
-        routes = self._registry.make(self._group.around(wanted), endpoint.__call__, endpoint=endpoint)
+        routes = self._registry.make(self._group.around(wanted), endpoint, endpoint=endpoint)
         self._registry.add(routes)
         for route in routes:
             self._registry.check_later(partial(endpoint.check, route))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tamago.app.routing.conflicts import check_conflicts
 from tamago.app.routing.hosts import HostPattern, bare_host
-from tamago.app.routing.lookup import NO_PARAMS, build_index, build_match
+from tamago.app.routing.lookup import NO_PARAMS, Index, build_index, build_match
 from tamago.app.routing.pattern import Pattern
 from tamago.app.routing.route import ALL_METHODS, Endpoint, Match, Outcome, Route
 
@@ -36,7 +36,7 @@ class Matcher:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         http = [route for route in routes if not route.websocket]
-        indexes = {method: build_index(_of_method(http, method)) for method in _methods(http)}
+        indexes = _indexes(http)
         self.match = build_match(indexes, _Refusals(tuple(indexes), build_match(indexes, _not_found)))
         websockets = build_match({"": build_index([route for route in routes if route.websocket])}, _not_found)
         self.match_websocket = partial(websockets, "")
@@ -78,6 +78,13 @@ def _matchers_of_hosts(routes: Sequence[Route]) -> tuple[tuple[HostPattern, Matc
         ordered = [route for name in (*wider, None) for route in routes if route.host == name]
         matchers.append((pattern, Matcher(ordered)))
     return tuple(matchers)
+
+
+def _indexes(routes: Sequence[Route]) -> dict[str, Index]:
+    """Return an index for each method; those for which the same routes stand, such as GET and HEAD, share one."""
+    of_method = {method: tuple(_of_method(routes, method)) for method in _methods(routes)}
+    made = {same: build_index(same) for same in set(of_method.values())}
+    return {method: made[same] for method, same in of_method.items()}
 
 
 def _methods(routes: Sequence[Route]) -> list[str]:

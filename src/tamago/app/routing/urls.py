@@ -25,24 +25,30 @@ def build_url(pattern: Pattern, params: Mapping[str, Any], *, name: str = "") ->
             f"the URL of {label} needs {', '.join(repr(name) for name in missing)}",
             hint=f"the path is {pattern.template}: give each of its parameters a value",
         )
-    segments = ["".join(_part(part, params, label) for part in segment) for segment in pattern.segments]
-    path = "/" + "/".join(segments)
-    if segments and pattern.template.endswith("/"):
+    texts = {param.name: _text(param, params[param.name], label) for param in pattern.params}
+    path = "/" + "/".join("".join(_part(part, texts) for part in segment) for segment in pattern.segments)
+    found = pattern.regex.fullmatch(path.encode())
+    if found is None or list(found.groups()) != [text.encode() for text in texts.values()]:
+        raise UrlError(f"{path!r} is no URL of {label}", hint=f"in {pattern.template} a value must not hold the text that follows it")
+    if pattern.segments and pattern.template.endswith("/"):
         path += "/"
     query = "&".join(_pairs((name, value) for name, value in params.items() if name not in names))
     return f"{path}?{query}" if query else path
 
 
-def _part(part: Literal | Param, params: Mapping[str, Any], label: str) -> str:
-    if isinstance(part, Literal):
-        return part.text.decode()
-    value = params[part.name]
-    converter = part.converter
-    text = encode_text(converter.format(_plain(value)), slashes=converter.segments) if _is_one_value(value) else ""
+def _text(param: Param, value: Any, label: str) -> str:
+    converter = param.converter
+    # What only `str` can write must be something that `str` writes for others.
+    known = converter.format is not str or not isinstance(value, list | tuple | dict | set | frozenset | bytes)
+    text = encode_text(converter.format(_plain(value)), slashes=converter.segments) if known else ""
     # Clients take dot segments out of a path before they send it, whether escaped or not.
     if not converter.accepts(text.encode()) or {".", ".."} & set(text.split("/")):
-        raise UrlError(f"{value!r} cannot be the {part.name!r} in the URL of {label}", hint=f"it must be the text of a {converter.name}")
+        raise UrlError(f"{value!r} cannot be the {param.name!r} in the URL of {label}", hint=f"it must be the text of a {converter.name}")
     return text
+
+
+def _part(part: Literal | Param, texts: Mapping[str, str]) -> str:
+    return part.text.decode() if isinstance(part, Literal) else texts[part.name]
 
 
 def _pairs(params: Iterable[tuple[str, Any]]) -> Iterable[str]:
@@ -50,10 +56,6 @@ def _pairs(params: Iterable[tuple[str, Any]]) -> Iterable[str]:
         for item in value if isinstance(value, list | tuple | set | frozenset) else (value,):
             if item is not None:
                 yield f"{quote(name, safe='')}={quote(str(_plain(item)), safe='')}"
-
-
-def _is_one_value(value: Any) -> bool:
-    return not isinstance(value, list | tuple | dict | set | frozenset | bytes)
 
 
 def _plain(value: Any) -> Any:

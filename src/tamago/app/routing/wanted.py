@@ -95,7 +95,7 @@ def make_routes(
     if wanted.timeout is not None and not wanted.timeout >= 0:
         raise RouteError(f"a timeout of {wanted.timeout!r} seconds is none", hint="give a number of seconds, or 0 for no timeout")
     for pattern in patterns:
-        yield Route(
+        route = Route(
             methods=wanted.methods,
             pattern=pattern,
             handler=handler,
@@ -106,8 +106,8 @@ def make_routes(
             websocket=wanted.websocket,
             timeout=wanted.timeout,
             source=wanted.source,
-            endpoint=endpoint,
         )
+        yield route if endpoint is None else replace(route, endpoint=endpoint)
 
 
 def _check_methods(wanted: Wanted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tamago.core.redact import DEFAULT_IGNORE, redact
@@ -31,8 +32,8 @@ class RequestFacts:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def facts_of(ctx: Any) -> RequestFacts:
-    """Take the facts of a context's request."""
+def facts_of(ctx: Any, directory: Path) -> RequestFacts:
+    """Take the facts of a context's request; `directory` is the application's, for shorter paths."""
     return RequestFacts(
         method=ctx.method,
         path=ctx.path,
@@ -40,14 +41,13 @@ def facts_of(ctx: Any) -> RequestFacts:
         content_type=ctx.get("content-type"),
         ip=ctx.ip,
         request_id=ctx.request_id,
-        route=_route(ctx.route),
+        route=_route(ctx.route, directory),
         headers=redact(dict(ctx.headers), _SECRET),
         query=redact(dict(ctx.queries), _SECRET),
         params=redact(dict(ctx.params), _SECRET),
     )
 
 
-def _route(route: Any) -> str:
-    path = getattr(route, "path", "")
-    source = getattr(route, "source", "")
-    return " · ".join(str(part) for part in (path, source) if part)
+def _route(route: Any, directory: Path) -> str:
+    path, source = str(getattr(route, "path", "")), str(getattr(route, "source", ""))
+    return " · ".join(part for part in (path, source.removeprefix(f"{directory}/")) if part)

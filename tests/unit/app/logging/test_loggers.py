@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from tamago.app.logging import ContextLogger, CustomLogger, Level, LoggerConfig,
 from tamago.app.logging.console import console_handlers
 from tamago.app.logging.options import CoreLogger, CustomLoggerError, convert_custom
 from tamago.core.app_info import AppInfo
-from tamago.log import LogFileError, SteadyHandler
+from tamago.log import LineFormatter, LogFileError, SteadyHandler
 from tamago.types import Role
 
 running: contextvars.ContextVar[object | None] = contextvars.ContextVar("running", default=None)
@@ -223,10 +224,22 @@ def test_a_line_is_once_on_the_console_of_a_cluster(tmp_path: Path, console: lis
     assert console == ["once"]
 
 
+def test_the_clusters_lines_tell_the_request_too_and_are_as_before_at_the_end(tmp_path: Path, console: list[str]) -> None:
+    (handler,) = console_handlers()
+    handler.setFormatter(before := LineFormatter("worker 1 gen=1 pid=7"))
+    with loggers(tmp_path, env="prod") as made:
+        made.logger.error("outside")
+        token = running.set(SimpleNamespace(method="GET", url="/a%0a\n", ip="::1", elapsed=0.0, request_id="r1"))
+        made.logger.error("inside %d", 7)
+        running.reset(token)
+    assert [line.partition("] ")[2] for line in console] == ["app: outside", "app: [-/::1/r1/0ms GET /a%0a\\n  ] inside 7"]
+    assert handler.formatter is before
+
+
 def test_where_nobody_writes_to_the_console_it_is_written_to(tmp_path: Path, no_console: None, capfd: pytest.CaptureFixture[str]) -> None:
     with loggers(tmp_path) as made:
         made.logger.warning("seen")
-    assert capfd.readouterr().err.count("seen") == 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING \d+ seen\n", capfd.readouterr().err)
     assert console_handlers() == []
 
 
@@ -280,4 +293,6 @@ def test_while_developing_the_console_stays_and_is_easy_to_read(tmp_path: Path, 
         token = running.set(SimpleNamespace(method="GET", url="/a", elapsed=0.0))
         logging.getLogger("app.service.user").warning("hello\x1b[2J")
         running.reset(token)
+        made.logger.error("failed", exc_info=ValueError("why"))
+    assert console.pop().endswith(" ERROR worker 1  failed\n  ValueError: why")
     assert [line.split(" ", 1)[1] for line in console] == ["WARN  worker 1  GET /a 0ms  [service.user] hello\\x1b[2J"]

@@ -31,7 +31,7 @@ class FakeContext:
         self.headers: dict[str, str] = {"accept": accept, "authorization": "Bearer abc", "cookie": "EGG_SESS=abc", "host": "localhost"}
         self.queries: dict[str, list[str]] = {"api_key": ["abc"], "q": ["x"]}
         self.params: dict[str, Any] = {}
-        self.route = SimpleNamespace(path="/users/{id}", source="app/router.py:3")
+        self.route = SimpleNamespace(path="/users/{id}", source="/srv/blog/app/router.py:3")
         self.sent: dict[str, str] = {}
         self.logger = logging.getLogger("app")
 
@@ -72,7 +72,7 @@ async def test_an_error_of_ours_is_logged_with_its_traceback_told_and_answered(c
     assert (ctx.status, ctx.body) == (500, "Internal Server Error\nrequest id: r-1\n")
     assert ctx.sent["content-type"] == "text/plain; charset=utf-8"
     (record,) = caplog.records
-    assert (record.levelname, record.getMessage(), record.exc_info) == ("ERROR", "GET /users/2 failed", (ValueError, error, None))
+    assert (record.levelname, record.getMessage(), record.exc_info) == ("ERROR", "ValueError: why", (ValueError, error, None))
     assert app.emitted == [("error", error, ctx)]
 
 
@@ -88,7 +88,7 @@ async def test_an_error_of_the_client_is_a_warning_and_told_nobody(caplog: pytes
 async def test_the_page_hides_what_is_secret_in_request_and_configuration() -> None:
     ctx = await answer(application("local"), ValueError("why"), "text/html")
     assert "abc" not in ctx.body
-    for shown in ("authorization", "cookie", "api_key", "localhost", "/users/{id} · app/router.py:3", "INFO"):
+    for shown in ("authorization", "cookie", "api_key", "localhost", ">/users/{id} · app/router.py:3", "INFO"):
         assert shown in ctx.body
 
 

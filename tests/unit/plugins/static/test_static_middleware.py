@@ -43,6 +43,7 @@ class FakeContext:
     def __init__(self, path: str, method: str = "GET", **headers: str) -> None:
         self.method = method
         self.path = path
+        self.exchange = SimpleNamespace(target=path.encode())
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.sent: dict[str, Any] = {}
         self.passed = False

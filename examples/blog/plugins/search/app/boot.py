@@ -1,19 +1,15 @@
-"""Makes the index once the tables are there: `will_ready` of all plugins comes after `did_load` of all."""
+"""Has the index made wherever the tables are made: importing it is all."""
 
 from __future__ import annotations
 
-import asyncio
-
-from sqlalchemy import Engine, text
+from plugins.search import index
 
 from tamago.app import Boot
 
 
 class AppBoot(Boot):
-    async def will_ready(self) -> None:
-        await asyncio.to_thread(_make_index, self.app.db)
+    index = index
 
 
-def _make_index(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(text("CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5(title, body, content='')"))
+class AgentBoot(Boot):
+    index = index

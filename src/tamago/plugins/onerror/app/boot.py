@@ -9,6 +9,7 @@ from typing import Any
 from tamago.core.boot import Boot
 from tamago.core.redact import redact
 from tamago.plugins.onerror.answer_format import Format, choose
+from tamago.plugins.onerror.frames import kind_of, message_of
 from tamago.plugins.onerror.options import OnerrorConfig
 from tamago.plugins.onerror.problem import problem_of
 from tamago.plugins.onerror.render import About, render_error
@@ -37,7 +38,7 @@ class OnError:
         """Log the error and set the answer."""
         self._log(error, ctx)
         problem = problem_of(error)
-        request = facts_of(ctx)
+        request = facts_of(ctx, self._about.directory)
         kind = choose(request)
         own: Callable[..., Any] | None = getattr(self._options, kind.value)
         if own is not None:
@@ -66,7 +67,7 @@ class OnError:
             return
         problem = problem_of(error)
         if problem.ours:
-            ctx.logger.error("%s %s failed", ctx.method, ctx.path, exc_info=error)
+            ctx.logger.error("%s: %s", kind_of(error), message_of(error), exc_info=error)
             self._app.events.emit("error", error, ctx)
         else:
             ctx.logger.warning("%d %s", problem.status, problem.message)

@@ -12,7 +12,8 @@ class SearchService(Service):
         """Put a text into the index."""
         with self.app.db.begin() as connection:
             connection.execute(
-                text("INSERT INTO search(rowid, title, body) VALUES (:number, :title, :body)"), {"number": number, "title": title, "body": body}
+                text("INSERT INTO search(rowid, title, body) VALUES (:number, :title, :body)"),
+                {"number": number, "title": title, "body": body},
             )
 
     def find(self, words: str) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tamago.app.chain import CallNext, Middleware, only_for
 from tamago.plugins.static.conditions import Failed, NotModified, Part, Unsatisfiable, Whole, decide
@@ -18,25 +19,34 @@ if TYPE_CHECKING:
 PIECE = 256 * 1024
 """Bytes of a part that are read at once."""
 
+# A target may name the whole URL, as those sent to proxies do.
+_ABSOLUTE = (b"http://", b"https://")
+
 
 def middleware(options: object, app: Any) -> Middleware | None:  # noqa: ARG001 - the model of the part `static` is in app.config
     """Make it; there is none if nothing is served. Raises StaticConfigError."""
     directories = served_directories(app.config.static, app.info)
     if not directories:
         return None
-    prefixes = tuple(directory.prefix for directory in directories)
+    prefixes = (*(quote(directory.prefix).encode() for directory in directories), *_ABSOLUTE)
 
+    # This stands before every GET there is. So one that is for no file goes on without a coroutine more, and what is looked at is the line
+    # as it was sent: `ctx.target` costs as much as the rest. Whoever rewrites a path comes later in the chain.
     @only_for("GET", "HEAD")
-    async def static(ctx: Context, call_next: CallNext) -> None:
-        path = ctx.path
-        if path.startswith(prefixes):
-            chosen = _choose(directories, path, ctx.get("accept-encoding"))
-            if chosen is not None:
-                answer(ctx, chosen)
-                return
-        await call_next(ctx)
+    def static(ctx: Context, call_next: CallNext) -> Awaitable[object]:
+        if ctx.exchange.target.startswith(prefixes):
+            return _answer_file(directories, ctx, call_next)
+        return call_next(ctx)
 
     return static
+
+
+async def _answer_file(directories: Sequence[Directory], ctx: Context, call_next: CallNext) -> None:
+    chosen = _choose(directories, ctx.path, ctx.get("accept-encoding"))
+    if chosen is None:
+        await call_next(ctx)
+    else:
+        answer(ctx, chosen)
 
 
 def answer(ctx: Context, chosen: Chosen) -> None:
@@ -75,7 +85,7 @@ async def pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
         os.close(file)
 
 
-def _choose(directories: list[Directory], path: str, accept_encoding: str) -> Chosen | None:
+def _choose(directories: Sequence[Directory], path: str, accept_encoding: str) -> Chosen | None:
     for directory in directories:
         if path.startswith(directory.prefix):
             chosen = directory.choose(path[len(directory.prefix) :], accept_encoding)

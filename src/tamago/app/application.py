@@ -108,10 +108,7 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
-        self.router = Router(self.controllers)
-        for module in self._routes:
-            module.routes(self.router)
-        self.router.add_controllers()
+        self.router = self.make_router()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
 
         endpoints = compile_handlers(self.router.routes, app=self)
@@ -122,6 +119,14 @@ class Application(BaseApplication):
         self.table = self.router.compile(endpoint_of)
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
+
+    def make_router(self) -> Router:
+        """Return a router with every route of `app/router.py` and of the controllers' decorators. Needs no configuration."""
+        router = Router(self.controllers)
+        for module in self._routes:
+            module.routes(router)
+        router.add_controllers()
+        return router
 
     async def start(self) -> None:
         """Load the configuration, run the hooks, be ready; and start what is mounted."""

@@ -24,6 +24,7 @@ from tamago.core.config import Config
 from tamago.core.config_check import check_config
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_loading import load_config
+from tamago.core.config_merge import LoadedConfig
 from tamago.core.config_problems import convert
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
@@ -193,15 +194,20 @@ class BaseApplication:
         self.events.emit("close")
         await self._lifecycle.close(self.config.get("close_timeout", 10.0))
 
-    async def _configure(self) -> None:
+    async def load_configuration(self) -> LoadedConfig:
+        """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `start`."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
         self.config = configured.values
         await self._lifecycle.configure_will()
         await self._lifecycle.configure_did()
+        return configured
+
+    async def _configure(self) -> None:
+        configured = await self.load_configuration()
         with self.timing.measure("Check Config"):
-            self.config = check_config(configured, loaded.models)
+            self.config = check_config(configured, self.loaded.models)
         self._origins = configured.origins
         self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
         self._loggers.listen(self.messenger)

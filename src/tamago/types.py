@@ -220,6 +220,10 @@ class FrameworkAgent(Protocol):
     async def start(self) -> None:
         """Boot; raises what failed."""
 
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order."""
+
     def progress(self) -> str:
         """Say what the boot is waiting for."""
 
@@ -265,6 +269,10 @@ class WorkerRuntime(Protocol):
         The cluster puts a deadline on the process from outside.
         """
 
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
+
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
@@ -287,6 +295,10 @@ class AgentRuntime(Protocol):
 
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
 
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""

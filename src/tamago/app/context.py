@@ -56,6 +56,9 @@ class Context:
         self.answer_type: bytes | None = None  # None: what goes with the body
         self.answer_fields: Fields = ()  # all but the type
 
+    def __repr__(self) -> str:
+        return f"<Context {self.method} {self.url} {self.status}>"
+
     # ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @lazy

@@ -37,6 +37,7 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], cha
     # Hosts cost a look at the fields of each request; hardly any application has them.
     match = None if table.has_hosts else table.match
     chain_of = chains.get
+    enter = current.set
     requested, responded = app.events.listeners("request"), app.events.listeners("response")
 
     async def handle(exchange: Exchange) -> None:
@@ -47,7 +48,7 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], cha
         else:
             route, params = match(method, target)
         ctx = context(exchange, route, params)
-        current.set(ctx)
+        enter(ctx)
         try:
             if requested:
                 app.events.emit("request", ctx)

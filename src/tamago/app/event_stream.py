@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tamago.app.streaming import Filler
+
 if TYPE_CHECKING:
     from tamago.app.context import Context
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_PING = b":\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +44,12 @@ class Event:
 class EventStream:
     """A body of server-sent events: each thing that `source` gives is one, an `Event` or its data alone.
 
-    Every `ping` seconds without one a comment is sent, so that proxies do not take the connection for dead (0: never).
+    Every `ping` seconds a comment is sent as well, so that proxies do not take the connection for dead (0: only one, at the beginning).
     """
 
     def __init__(self, source: AsyncIterable[Any], *, ping: float = 15.0) -> None:
         self._source = source
-        self._ping = ping or None
+        self.filler = Filler(b":\n\n", ping)
 
     def prepare(self, ctx: Context) -> None:
         """Say that nobody may keep the stream, or hold it back: nginx would, without the second field."""
@@ -58,32 +58,11 @@ class EventStream:
         ctx.set("x-accel-buffering", "no")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield _PING  # the head goes with the first piece, and a browser waits for it
         events = aiter(self._source)
-        coming: asyncio.Task[Any] | None = None
         try:
-            while True:
-                coming = coming or asyncio.create_task(_next(events))
-                done, _ = await asyncio.wait({coming}, timeout=self._ping)
-                if not done:
-                    yield _PING
-                    continue
-                event = coming.result()
-                coming = None
-                if event is _END:
-                    return
+            async for event in events:
                 yield (event if isinstance(event, Event) else Event(data=event)).encode()
         finally:
-            if coming is not None:
-                coming.cancel()
-                await asyncio.wait({coming})
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
-
-
-_END = object()
-
-
-async def _next(events: AsyncIterator[Any]) -> Any:
-    return await anext(events, _END)

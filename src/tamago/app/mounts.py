@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tamago.app.asgi_exchange import Message, Receive, Scope, Send
 from tamago.errors import TamagoError
+
+logger = logging.getLogger("tamago.app")
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -48,6 +51,12 @@ class Mounts:
         self._mounts.append(Mount(whole, app if is_asgi(app) else _from_wsgi(app)))
         self._mounts.sort(key=lambda mount: -len(mount.prefix))
 
+    def of(self, scope: Scope) -> Mount | None:
+        """Return what is mounted at or above the path of a scope, which may begin with the root path of all."""
+        root = scope.get("root_path", "")
+        path: str = scope["path"]
+        return self.find(path[len(root) :] if root and path.startswith(root + "/") else path)
+
     def find(self, path: str) -> Mount | None:
         """Return what is mounted at or above a path."""
         return next((mount for mount in self._mounts if path == mount.prefix or path.startswith(mount.prefix + "/")), None)
@@ -57,7 +66,7 @@ class Mounts:
         root = scope.get("root_path", "")
         path = scope["path"]
         whole = path if root and path.startswith(root) else root + path
-        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole, "app_root_path": root}, receive, send)
+        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole}, receive, send)
 
     async def start(self) -> None:
         """Run the start-up of each. Raises what fails, after undoing the others."""
@@ -80,6 +89,7 @@ class MountedLifespan:
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._heard: asyncio.Queue[Message | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._knows_lifespan = False
 
     async def start(self) -> None:
         """Have it start. Raises MountError when it says that it cannot."""
@@ -102,13 +112,16 @@ class MountedLifespan:
 
     async def _run(self) -> None:
         try:
-            await self._app(
-                {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, self._said.get, self._hear
-            )
-        except Exception:  # noqa: BLE001, S110 - it knows no lifespan, says the specification
-            pass
+            await self._app({"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, self._say, self._hear)
+        except Exception:
+            if self._knows_lifespan:
+                logger.exception("a mounted application failed in its lifespan")
         finally:
             self._heard.put_nowait(None)
+
+    async def _say(self) -> Message:
+        self._knows_lifespan = True
+        return await self._said.get()
 
     async def _hear(self, message: Message) -> None:
         self._heard.put_nowait(message)

@@ -27,16 +27,28 @@ def respond(ctx: Context) -> Awaitable[None] | None:
 
     Raises TypeError for a body that cannot be sent, before anything of it was.
     """
+    # Flat, since every request comes through here: each call saved is one part in thirty of all that a plain answer costs us.
     body = ctx.body
     kind = type(body)
     if kind is str:
-        send(ctx, body.encode(), TEXT if body[:1] > "<" else _text_kind(body))
+        data = body.encode()
+        fields = TEXT if body[:1] > "<" else _text_kind(body)
     elif kind is dict or kind is list or isinstance(body, msgspec.Struct):
-        send(ctx, _as_json(body), JSON)
+        try:
+            data = encode_json(body)
+        except TypeError as error:
+            raise _unsendable(body, error) from None
+        fields = JSON
     elif kind is bytes:
-        send(ctx, body, BINARY)
+        data = body
+        fields = BINARY
     else:
         return _respond_rarely(ctx, body)
+    if ctx.answer_status or ctx.answer_type is not None:
+        send(ctx, data, fields)
+    else:
+        ctx.exchange.respond(200, fields + ctx.answer_fields, data)
+        ctx.answered = True
     return None
 
 
@@ -53,7 +65,7 @@ def _respond_rarely(ctx: Context, body: Any) -> Awaitable[None] | None:
         return send_file(ctx, body)
     if isinstance(body, EventStream):
         body.prepare(ctx)
-        return stream(ctx, body, ((b"content-type", b"text/event-stream"),))
+        return stream(ctx, body, ((b"content-type", b"text/event-stream"),), body.filler)
     if hasattr(body, "__aiter__"):
         return stream(ctx, body, BINARY)
     if body is None:
@@ -81,7 +93,12 @@ def _as_json(body: Any) -> bytes:
     try:
         return encode_json(body)
     except TypeError as error:
-        raise TypeError(
-            f"a {type(body).__qualname__} cannot be the body of an answer ({error}): use text, bytes, what JSON has, a Struct, "
-            "a dataclass, a Path, an async iterator, an EventStream or a Response"
-        ) from None
+        raise _unsendable(body, error) from None
+
+
+def _unsendable(body: object, error: TypeError) -> TypeError:
+    """Return the error that says what a body can be."""
+    return TypeError(
+        f"a {type(body).__qualname__} cannot be the body of an answer ({error}): use text, bytes, what JSON has, a Struct, a dataclass, "
+        "a Path, an async iterator, an EventStream or a Response"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tamago.app.header_values import Fields
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 Pieces = AsyncIterable[bytes | str]
 
 
-async def stream(ctx: Context, pieces: Pieces, kind: Fields) -> None:
-    """Send each piece as it comes. The iterator is closed in any case, also in the middle of its wait for the next piece.
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """What is sent first, so that the head need not wait for a piece, and every `interval` seconds (0: never again)."""
+
+    data: bytes
+    interval: float
+
+
+async def stream(ctx: Context, pieces: Pieces, kind: Fields, filler: Filler | None = None) -> None:
+    """Send each piece as it comes. The iterator runs in one task, and is closed in any case, also in its wait for the next piece.
 
     What it raises once the answer has begun is raised here, and cuts the connection: the client must not take half for all.
     """
@@ -31,15 +40,23 @@ async def stream(ctx: Context, pieces: Pieces, kind: Fields) -> None:
     if exchange.method == "HEAD":
         await _close(pieces)
         exchange.write(b"")
-    elif exchange.body is not None and ctx.body_as_read is None:
-        # A body that nobody read yet may still come, and waiting for it would begin its time limit; so the end of the client is
-        # noticed with the next piece only.
-        await _pump(exchange, pieces)
-    else:
-        await _pump_while_read(exchange, pieces)
+        return
+    filling = None if filler is None else asyncio.create_task(_fill(exchange, filler))
+    pump = asyncio.create_task(_pump(exchange, pieces, filling))
+    # A body that nobody read yet may still come, and waiting for it would begin its time limit; then the end of the client is noticed
+    # with the next piece only.
+    unread = exchange.body is not None and ctx.body_as_read is None
+    watch = None if unread else asyncio.create_task(_left(exchange))
+    try:
+        await asyncio.wait({task for task in (pump, watch) if task is not None}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(filling, watch)
+        pump.cancel()
+        with suppress(asyncio.CancelledError):
+            await pump
 
 
-async def _pump(exchange: Exchange, pieces: Pieces) -> None:
+async def _pump(exchange: Exchange, pieces: Pieces, filling: asyncio.Task[None] | None) -> None:
     iterator = aiter(pieces)
     try:
         async for piece in iterator:
@@ -49,29 +66,33 @@ async def _pump(exchange: Exchange, pieces: Pieces) -> None:
             if data:
                 exchange.write(data, more=True)
                 await exchange.drain()
+        await _end(filling)
         exchange.write(b"")
     finally:
         await _close(iterator)
 
 
-async def _pump_while_read(exchange: Exchange, pieces: Pieces) -> None:
-    """Pump, and stop when the client leaves, even if the next piece is an hour away."""
-    pump = asyncio.create_task(_pump(exchange, pieces))
-    watch = asyncio.create_task(_left(exchange))
-    try:
-        await asyncio.wait({pump, watch}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watch.cancel()
-        if not pump.done():
-            pump.cancel()
-        with suppress(asyncio.CancelledError):
-            await pump
+async def _fill(exchange: Exchange, filler: Filler) -> None:
+    while not exchange.gone:
+        exchange.write(filler.data, more=True)
+        await exchange.drain()
+        if not filler.interval:
+            return
+        await asyncio.sleep(filler.interval)
 
 
 async def _left(exchange: Exchange) -> None:
     # One that only closed its half would have no use for a stream without end, and cannot be told from one that left.
     while not (exchange.gone or exchange.hung_up):
         await exchange.wait_for_input()
+
+
+async def _end(*tasks: asyncio.Task[None] | None) -> None:
+    """End tasks that only accompany another; what they fail with, that one fails with as well."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _close(pieces: object) -> None:

@@ -18,8 +18,8 @@ import msgspec
 
 from tamago.core.finding import find_modules
 from tamago.core.load_error import LoadError
-from tamago.core.namespace import instance_key, provide
-from tamago.core.naming import RULE, class_name, is_legal
+from tamago.core.namespace import provide
+from tamago.core.naming import RULE, class_name, instance_key, is_legal
 from tamago.core.timing import Timing
 from tamago.core.tree import Tree, load_classes
 from tamago.core.unit import LoadUnit, UnitKind

@@ -7,6 +7,7 @@ application's directory without one, so the names are bound to the application's
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
@@ -69,10 +70,13 @@ def import_found(found: FoundModule, timing: Timing | None = None) -> ModuleType
         except SyntaxError as error:
             raise BrokenFileError(error, found.path) from None
         except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and error.name and f"{found.module}.".startswith(f"{error.name}."):
+                raise _hidden(found, error.name) from None
             error.add_note(f"while {found.path} was being loaded")
             raise
-    if not (module.__file__ and found.path.samefile(module.__file__)):
-        raise ForeignModuleError(found.module, found=module.__file__ or "a namespace", wanted=found.path)
+    file = getattr(module, "__file__", None)
+    if not (file and os.path.exists(file) and found.path.samefile(file)):
+        raise ForeignModuleError(found.module, found=file or "a namespace", wanted=found.path)
     return module
 
 
@@ -126,6 +130,14 @@ def _take(name: str, loaded: ModuleType, directory: Path) -> None:
         raise ForeignModuleError(name, found=", ".join(map(str, places)) or "nowhere", wanted=directory)
     if getattr(loaded, "__file__", None) is None:
         loaded.__path__ = [str(directory)]  # a namespace over several directories is narrowed to ours
+
+
+def _hidden(found: FoundModule, missing: str) -> ForeignModuleError:
+    """Return the error for a file Python does not see, because the package it should be in is another one, or no package."""
+    above = missing.rpartition(".")[0]
+    module = sys.modules.get(above)
+    places = _places(module) if module else []
+    return ForeignModuleError(above or missing, found=", ".join(map(str, places)) or "nowhere", wanted=found.path.parent)
 
 
 def _places(module: ModuleType) -> list[Path]:

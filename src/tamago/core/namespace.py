@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from tamago.core.naming import class_name, did_you_mean
+from tamago.core.naming import class_name, did_you_mean, instance_key
 from tamago.core.tree import Tree
 
 
@@ -65,11 +65,6 @@ def provide(owner: type, tree: Tree[Any], name: str) -> type[Namespace]:
     namespace = _namespace(tree, name)
     setattr(owner, name, property(namespace))
     return namespace
-
-
-def instance_key(path: str, name: str) -> str:
-    """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
-    return f"{path}.{name}".replace(".", ":")
 
 
 def _namespace(tree: Tree[Any], path: str) -> type[Namespace]:

@@ -26,6 +26,11 @@ def class_name(name: str, suffix: str = "") -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + suffix
 
 
+def instance_key(path: str, name: str) -> str:
+    """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
+    return f"{path}.{name}".replace(".", ":")
+
+
 def did_you_mean(wanted: str, known: Iterable[str]) -> str:
     """Return a hint with the names spelt alike, or with all of them; "" when there are none."""
     names = sorted(known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -125,6 +125,7 @@ class FrameworkWorker(EdgeWorker):
     async def start(self) -> None:
         """Boot the application: configuration, hooks, routes."""
         await self._application.start()
+        self.phases = self._application.phases
 
     def progress(self) -> str:
         """Say which hooks have not finished."""
@@ -143,6 +144,7 @@ class FrameworkAgentLife:
     """The life of a framework's agent; implements `tamago.types.AgentRuntime`."""
 
     failed: asyncio.Future[None] | None = None
+    phases: Sequence[tuple[str, float]] = ()
 
     def __init__(self, agent: FrameworkAgent) -> None:
         self._agent = agent
@@ -150,6 +152,7 @@ class FrameworkAgentLife:
     async def start(self) -> None:
         """Boot it."""
         await self._agent.start()
+        self.phases = self._agent.phases
 
     def progress(self) -> str:
         """Say which hooks have not finished."""

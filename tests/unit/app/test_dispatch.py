@@ -214,19 +214,68 @@ async def test_an_event_stream_encodes_events_and_says_how_to_keep_it(app: FakeA
     assert exchange.data == b':\n\ndata: one\ndata: two\n\ndata: {"a":1}\n\nevent: news\nid: 7\nretry: 1500\ndata: x\n\n'
 
 
-async def test_an_event_stream_pings_while_nothing_happens() -> None:
-    enough = asyncio.Event()
+async def test_an_event_stream_pings_while_nothing_happens(app: FakeApplication) -> None:
+    exchange = request("GET", "/")
 
     async def quiet() -> AsyncIterator[str]:
-        await enough.wait()
+        while exchange.data.count(b":\n\n") < 3:  # noqa: ASYNC110 - gives the loop a turn
+            await asyncio.sleep(0)
         yield "at last"
 
-    seen = []
-    async for piece in EventStream(quiet(), ping=0.001):
-        seen.append(piece)
-        enough.set()
-    assert seen[0] == b":\n\n"
-    assert seen[-1] == b"data: at last\n\n"
+    app.router.get("/", _setting(EventStream(quiet(), ping=0.001)))
+    await app.answer(exchange)
+    assert exchange.data.endswith(b"data: at last\n\n")
+    assert exchange.done
+
+
+async def test_an_event_stream_without_pings_begins_at_once_all_the_same(app: FakeApplication) -> None:
+    exchange = request("GET", "/")
+
+    async def quiet() -> AsyncIterator[str]:
+        while not exchange.data:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        yield "at last"
+
+    app.router.get("/", _setting(EventStream(quiet(), ping=0)))
+    await app.answer(exchange)
+    assert exchange.data == b":\n\ndata: at last\n\n"
+
+
+@pytest.mark.parametrize("wrap", [lambda pieces: pieces, EventStream])
+async def test_a_stream_runs_in_one_task_as_timeouts_around_pieces_need(app: FakeApplication, wrap: Any) -> None:
+    tasks = set()
+
+    async def pieces() -> AsyncIterator[str]:
+        async with asyncio.timeout(60):
+            for _ in range(3):
+                tasks.add(asyncio.current_task())
+                yield "x"
+                await asyncio.sleep(0)
+
+    exchange = await answered(app, wrap(pieces()))
+    assert exchange.done
+    assert len(tasks) == 1
+
+
+async def test_a_source_of_events_is_closed_when_the_client_leaves(app: FakeApplication) -> None:
+    began, closed = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> AsyncIterator[int]:
+        try:
+            yield 1
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    app.router.get("/", _setting(EventStream(endless())))
+    exchange = request("GET", "/")
+    task = asyncio.create_task(app.answer(exchange))
+    await began.wait()
+    exchange.hang_up()
+    await task
+    assert closed.is_set()
+    assert not exchange.done
 
 
 @pytest.mark.parametrize("field", ["event", "id"])

@@ -138,6 +138,30 @@ async def test_a_mounted_application_that_cannot_start_says_why() -> None:
     await mounts.stop()
 
 
+async def test_a_mounted_application_that_fails_halfway_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise LookupError("no database")
+
+    mounts = Mounts()
+    mounts.add("/a", broken)
+    mounts.add("/b", without_lifespan)
+    await mounts.start()
+    await mounts.stop()
+    assert caplog.text.count("a mounted application failed in its lifespan") == 1
+    assert "no database" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "mounted"),
+    [("", "/a/x", True), ("/r", "/r/a/x", True), ("/r", "/a", True), ("/r", "/r/b", False), ("/r", "/ra", False)],
+)
+def test_the_root_path_of_all_does_not_hide_a_mount(root: str, path: str, mounted: bool) -> None:
+    mounts = Mounts()
+    mounts.add("/a", Other())
+    assert (mounts.of(http(path, root)) is not None) is mounted
+
+
 class AsgiObject:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 

@@ -77,9 +77,10 @@ def test_a_package_that_is_already_imported_from_elsewhere_is_refused(disk: Disk
     assert str(disk.app_directory / "app") in caught.value.problem
 
 
-def test_a_module_that_is_another_file_is_refused(disk: Disk) -> None:
+@pytest.mark.parametrize("there", [{"stray.py": ""}, {}])
+def test_a_module_that_is_another_file_is_refused(disk: Disk, there: dict[str, str]) -> None:
     disk.app({"app/mine.py": ""})
-    disk.write(disk.root, {"stray.py": ""})
+    disk.write(disk.root, there)
     importlib.import_module("app.mine").__file__ = str(disk.root / "stray.py")
     with pytest.raises(ForeignModuleError, match=r"`app\.mine` is already imported from .*stray\.py"):
         import_found(found(disk.app_directory, "app.mine"))
@@ -192,3 +193,14 @@ def test_an_application_may_be_adopted_again(disk: Disk) -> None:
     first = import_found(found(disk.app_directory, "app.mine"))
     adopt(disk.app_directory)
     assert import_found(found(disk.app_directory, "app.mine")) is first
+
+
+def test_a_file_whose_package_is_another_one_is_refused_with_both(disk: Disk) -> None:
+    disk.write(disk.libraries / "elsewhere", {"cache/__init__.py": ""})
+    sys.path.insert(0, str(disk.libraries / "elsewhere"))
+    unit = disk.plugin("cache", {"app/service/cache.py": ""})
+    (item,) = scan(unit.directory / "app/service", unit.module_name("app.service"))
+    with pytest.raises(ForeignModuleError) as caught:
+        import_found(item)
+    assert "`cache` is already imported from" in caught.value.problem
+    assert str(disk.libraries / "elsewhere/cache/__init__.py") in caught.value.problem

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import pytest
 
 from tamago.core.context_class import ContextClass, Service
-from tamago.core.namespace import instance_key, provide
+from tamago.core.namespace import provide
+from tamago.core.naming import instance_key
 from tamago.core.tree import Tree
 
 

@@ -1,6 +1,6 @@
 """Services for those who ask by annotation: `posts: PostService` in the body of a controller or service.
 
-Nothing is made before it is used, and it is the same object as `ctx.service.post`, since that is how it is reached.
+Nothing is made before it is used, and it is the same object as `ctx.service.post`, since both are one attribute of the context.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Injected:
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        found = instance.__dict__[self._name] = self._get(instance.ctx)
+        found = self._get(instance.ctx)
+        setattr(instance, self._name, found)  # not by __dict__, which would have to be made
         return found
 
 

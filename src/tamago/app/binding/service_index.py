@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol
 
 from tamago.app.binding.errors import InjectionError
 from tamago.core.context_class import Service
+from tamago.core.naming import instance_key
 
 
 class _Empty(Protocol):
@@ -18,7 +19,7 @@ class ServiceIndex:
     """The application's services by class. Made from dotted name → class, as in `ctx.service.admin.user`."""
 
     def __init__(self, services: Mapping[str, type[Service]]) -> None:
-        self._paths = {cls: f"service.{name}" for name, cls in services.items()}
+        self._paths = {cls: instance_key("service", name) for name, cls in services.items()}
         by_name: dict[str, list[type[Service]]] = {}
         for cls in self._paths:
             by_name.setdefault(cls.__name__, []).append(cls)
@@ -30,7 +31,7 @@ class ServiceIndex:
         return tuple(self._paths)
 
     def path_of(self, cls: type) -> str:
-        """Return the dotted path from a context to its instance of `cls`. Raises InjectionError if there is none."""
+        """Return the attribute of a context that is its instance of `cls`. Raises InjectionError if there is none."""
         path = self._paths.get(cls)
         if path is None:
             raise InjectionError([f"{named(cls)} is no service of this application: nothing in app/service defines it"])

@@ -10,7 +10,7 @@ from tamago.app.routing.controllers import Controllers, ControllerTree
 from tamago.app.routing.converters import BUILT_IN, Converter
 from tamago.app.routing.errors import RouteError, UrlError, did_you_mean
 from tamago.app.routing.pattern import Pattern
-from tamago.app.routing.route import Endpoint, Route
+from tamago.app.routing.route import UNBOUND, Endpoint, Route
 from tamago.app.routing.table import RouteTable
 from tamago.app.routing.urls import build_url
 from tamago.app.routing.wanted import Wanted, make_routes
@@ -28,7 +28,7 @@ class Registry:
         self._compiled = False
 
     def make(
-        self, wanted: Wanted, handler: Callable[..., Any], *, controller: type | None = None, endpoint: Endpoint | None = None
+        self, wanted: Wanted, handler: Callable[..., Any], *, controller: type | None = None, endpoint: Endpoint = UNBOUND
     ) -> list[Route]:
         """Return the routes of a registration and keep their name. Raises RouteError for one that cannot be right."""
         routes = list(make_routes(wanted, handler, self.converters, controller=controller, endpoint=endpoint))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NoReturn
+from typing import Any, cast
 
 from tamago.app.routing.pattern import Pattern
 
 Endpoint = Callable[[Any], Awaitable[object]]
 """Answers the request of a context."""
+
+UNBOUND = cast("Endpoint", None)
+"""The endpoint of a route before it is compiled: None, but typed as what every route of a table has, so that no request need ask."""
 
 Middleware = Callable[[Any, Endpoint], Awaitable[object]]
 """`await middleware(ctx, call_next)`."""
@@ -27,18 +30,14 @@ class Outcome(Enum):
     OPTIONS = "options"  # answered by the table: the path exists, and nobody handles OPTIONS there
 
 
-async def _not_bound(ctx: Any) -> NoReturn:
-    raise RuntimeError(f"the route of {ctx!r} was never bound to its handler")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
     """One registered route; two are equal only if they are the same.
 
     `handler` is a function; when it is a method of a controller, `controller` is the class it is called in the name of. `middleware` is the
     route's own, outermost first, its groups' included. `timeout` is in seconds, None for the application's and 0 for none.
-    `source` is `file:line` of the registration. `endpoint` answers a request: it is made of the handler when the table is compiled, and
-    there from the beginning for a route whose handler needs no binding, such as a redirect.
+    `source` is `file:line` of the registration. `endpoint` answers a request: every route of a table has one. Before, only a route whose
+    handler needs no binding has it, such as a redirect; the others have None.
 
     A route whose `outcome` is not FOUND stands for the lack of one; its `methods` are then those the path has.
     """
@@ -53,18 +52,13 @@ class Route:
     websocket: bool = False
     timeout: float | None = None
     source: str = ""
-    endpoint: Endpoint = _not_bound
+    endpoint: Endpoint = UNBOUND
     outcome: Outcome = Outcome.FOUND
 
     @property
     def path(self) -> str:
         """The path as registered, such as `/posts/{id:int}`."""
         return self.pattern.template
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether there is an endpoint."""
-        return self.endpoint is not _not_bound
 
     @property
     def label(self) -> str:

@@ -61,7 +61,7 @@ class Router(RouteGroup):
     def compile(self, endpoint_of: Callable[[Route], Endpoint]) -> RouteTable:
         """Close the router and return the table of its routes, each with the endpoint that `endpoint_of` makes for it.
 
-        A route that `is_bound` has one already, around which only its middleware is missing.
+        A route that has one already, such as a redirect, needs nothing but its middleware around it.
 
         Raises RouteConflictError for routes that can never match, and RouteError for redirects to nowhere.
         """

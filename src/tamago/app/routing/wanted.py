@@ -11,7 +11,7 @@ from tamago.app.routing.converters import Converter
 from tamago.app.routing.errors import RouteError
 from tamago.app.routing.hosts import HostPattern
 from tamago.app.routing.pattern import parse
-from tamago.app.routing.route import Endpoint, Middleware, Route
+from tamago.app.routing.route import UNBOUND, Endpoint, Middleware, Route
 
 Paths = str | Sequence[str]
 """One path or several."""
@@ -82,7 +82,7 @@ def make_routes(
     converters: Mapping[str, Converter],
     *,
     controller: type | None = None,
-    endpoint: Endpoint | None = None,
+    endpoint: Endpoint = UNBOUND,
 ) -> Iterator[Route]:
     """Return a route for each path. Raises RouteError for a registration that cannot be right."""
     if not wanted.paths:
@@ -95,7 +95,7 @@ def make_routes(
     if wanted.timeout is not None and not wanted.timeout >= 0:
         raise RouteError(f"a timeout of {wanted.timeout!r} seconds is none", hint="give a number of seconds, or 0 for no timeout")
     for pattern in patterns:
-        route = Route(
+        yield Route(
             methods=wanted.methods,
             pattern=pattern,
             handler=handler,
@@ -106,8 +106,8 @@ def make_routes(
             websocket=wanted.websocket,
             timeout=wanted.timeout,
             source=wanted.source,
+            endpoint=endpoint,
         )
-        yield route if endpoint is None else replace(route, endpoint=endpoint)
 
 
 def _check_methods(wanted: Wanted) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tamago.errors import TamagoError
+
 AROUND = 5
 """Lines of source before and after the one that was running."""
 
@@ -74,9 +76,9 @@ def kind_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what the error says, also when saying it fails."""
+    """Return what the error says, without its hint, also when saying it fails."""
     try:
-        return str(error)
+        return error.problem if isinstance(error, TamagoError) else str(error)
     except Exception as failure:  # noqa: BLE001 - whatever the application's own class raises
         return f"<its message cannot be had: {type(failure).__name__}>"
 

@@ -22,7 +22,7 @@ def resolve_static(root: Path, path: str) -> Resolved | None:
 
     None for what is not there, is no regular file, has a segment that begins with a dot, or is a link to any of that or out of `root`.
     """
-    if not _plain(path.split("/")) or "\0" in path or "\\" in path:
+    if not _plain(path.split("/")) or "\0" in path:
         return None
     try:
         real = Path(os.path.realpath(root / path, strict=True))

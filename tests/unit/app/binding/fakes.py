@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -62,6 +63,12 @@ class FakeContext:
         self._raw = body
         if app is not None:
             self.service = FakeNamespace(self, app.tree)
+
+    def __getattr__(self, name: str) -> Any:
+        """Find an instance by its key, `service:admin:user`; it is the one the namespaces have."""
+        if not name.startswith("service:"):
+            raise AttributeError(name)
+        return attrgetter(name.replace(":", "."))(self)
 
     def set(self, name: str, value: str) -> None:
         self.headers[name] = value

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, strategies as st
 
 from tamago.app.logging.lines import LONGEST, FileFormatter, JsonFormatter, shown, source_of
 
@@ -82,6 +83,13 @@ def test_a_url_cannot_forge_a_line() -> None:
 
 def test_a_terminal_is_not_steered() -> None:
     assert shown("\x1b[2J\x07\x9b\u2028 tab\t stays") == "\\x1b[2J\\x07\\x9b\\u2028 tab\t stays"
+
+
+@given(st.text(st.characters() | st.sampled_from("\n\r\x1b\x00\x85\u2028\u2029\x0b\x0c 2")))
+def test_whatever_a_text_has_in_it_there_is_one_line_of_its_own(text: str) -> None:
+    first, *rest = shown(text).splitlines() or [""]
+    assert all(line.startswith("  ") for line in rest)
+    assert not any(character < " " and character != "\t" for line in (first, *rest) for character in line)
 
 
 def test_a_traceback_stands_indented_below_and_the_message_of_the_error_too() -> None:

@@ -172,11 +172,16 @@ def test_a_reload_that_fails_for_one_file_says_so_and_opens_the_others(tmp_path:
 
 
 def test_everything_is_as_before_at_the_end(tmp_path: Path) -> None:
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level, [logging.getLogger(name).level for name in ("app", "tamago", "audit")])
+    def found() -> tuple[list[logging.Handler], list[int]]:
+        return list(logging.getLogger().handlers), [logging.getLogger(name).level for name in ("", "app", "tamago", "audit")]
+
+    logging.getLogger("audit").setLevel(33)
+    before = found()
     with loggers(tmp_path, custom={"audit": CustomLogger()}):
-        assert list(root.handlers) != before[0]
-    assert (list(root.handlers), root.level, [logging.getLogger(name).level for name in ("app", "tamago", "audit")]) == before
+        assert found()[0] != before[0]
+        assert found()[1][-1] == logging.INFO
+    assert found() == before
+    logging.getLogger("audit").setLevel(logging.NOTSET)
 
 
 def test_files_that_cannot_be_opened_leave_nothing_behind(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,6 +135,22 @@ def test_an_old_file_is_closed_once_the_new_one_is_there(thread: WriterThread, t
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_file_opened_again_while_the_disk_is_stuck_is_not_left_open(
+    thread: WriterThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = open_file(thread, tmp_path / "x.log")
+    disk = StuckDisk(file, monkeypatch)
+    file.push(b"one\n", urgent=True)
+    assert disk.reached.wait(LONG)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        file.reopen()
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    disk.release()
+    file.drain(LONG)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_file_that_cannot_be_opened_again_stays_as_it_is(thread: WriterThread, tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     file = open_file(thread, path)
@@ -205,7 +222,9 @@ def test_a_forked_child_writes_its_own_lines_and_not_its_parents(
     file.push(b"parent\n", urgent=True)
     assert disk.reached.wait(LONG)  # the thread holds the turn, and the child has no such thread
     file.push(b"parent, queued\n")
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: there are threads, which is the point here
+        pid = os.fork()
     if not pid:
         file.push(b"child\n")
         file.drain(LONG)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from tests.unit.app.routing.cases import MATCHES, MISSES
 from tests.unit.app.routing.routes import PATHS, TEMPLATES, route, walk
 
 from tamago.app.routing import lookup
@@ -54,6 +57,18 @@ def test_many_routes_below_a_common_prefix_are_told_apart(parts: list[tuple[str,
             assert (found, dict(params)) == reference("POST", path.encode())
 
 
+@pytest.mark.parametrize(("template", "path", "params"), MATCHES)
+def test_a_table_finds_a_path_that_matches(template: str, path: bytes, params: dict[str, Any]) -> None:
+    only = route(f"POST {template}")
+    found, found_params = Matcher([only]).match("POST", path)
+    assert (found, dict(found_params)) == (only, params)
+
+
+@pytest.mark.parametrize(("template", "path"), MISSES)
+def test_a_table_does_not_find_a_path_that_does_not_match(template: str, path: bytes) -> None:
+    assert Matcher([route(f"POST {template}")]).match("POST", path)[0].outcome is Outcome.NOT_FOUND
+
+
 def test_a_path_without_parameters_is_one_look_up_with_or_without_a_slash_at_its_end() -> None:
     about = route("GET /about")
     assert {path: found for path, (found, _) in build_static([about]).items()} == {b"/about": about, b"/about/": about}
@@ -80,6 +95,11 @@ def test_an_earlier_route_that_cannot_take_the_same_is_no_obstacle() -> None:
 def test_more_digits_than_python_reads_are_no_number() -> None:
     found, _ = Matcher([route("GET /posts/{id:int}")]).match("GET", b"/posts/" + b"9" * 5000)
     assert found.outcome is Outcome.NOT_FOUND
+
+
+def test_a_last_parameter_that_python_does_not_read_is_left_to_the_next_route() -> None:
+    text = route("GET /posts/{slug}")
+    assert Matcher([route("GET /posts/{id:int}"), text]).match("GET", b"/posts/" + b"9" * 5000) == (text, {"slug": "9" * 5000})
 
 
 def test_the_next_route_is_tried_when_a_value_cannot_be_made() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.app.routing.routes import handler
 
 from tamago.app.routing.errors import RouteError
-from tamago.app.routing.route import Endpoint, Route
+from tamago.app.routing.route import UNBOUND, Endpoint, Route
 from tamago.app.routing.router import Router
 
 
@@ -24,7 +24,7 @@ class Ctx:
 
 
 def endpoint_of(route: Route) -> Endpoint:
-    return route.endpoint if route.is_bound else handler
+    return handler if route.endpoint is UNBOUND else route.endpoint
 
 
 def follow(router: Router, path: bytes, method: str = "GET") -> tuple[int, str | None]:

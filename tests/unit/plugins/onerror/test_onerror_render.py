@@ -186,6 +186,7 @@ def test_the_page_shows_what_to_do_and_notes_and_causes() -> None:
     error.__cause__ = failed("inner")
     error.add_note("with user 2")
     body = render(error, Format.HTML, "local").body
+    assert "<p class=message>outer</p>" in body
     assert "<b>What to do</b> try &lt;again&gt;" in body
     assert "<p class=note>with user 2</p>" in body
     assert "<i>caused by</i> <small></small>ValueError" in body

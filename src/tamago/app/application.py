@@ -172,6 +172,8 @@ class Application(BaseApplication):
                 current.reset(token)
 
     async def _start_alone(self) -> None:
+        # The messenger of a process alone belongs to the loop that used it last; handlers in threads send from the first request on.
+        await self.messenger.drain()
         await self.start()
         await self.server_ready()
 

@@ -23,7 +23,6 @@ class AppTypes:
 
 def app_types(application: Any, agent: Any) -> AppTypes:
     """Look at a loaded application and its agent."""
-    index = application.service_index
     composed = {
         "Application": type(application),
         "Agent": type(agent),
@@ -32,7 +31,7 @@ def app_types(application: Any, agent: Any) -> AppTypes:
         "RequestView": application.request_class,
         "ResponseView": application.response_class,
     }
-    services = {index.path_of(cls).removeprefix("service."): name_of(cls) for cls in index.classes}
+    services = {name: name_of(cls) for name, cls in application.service_index.by_name.items()}
     return AppTypes(
         bases={name: tuple(_names(cls.__bases__)) for name, cls in composed.items()},
         services=dict(sorted(services.items())),

@@ -29,6 +29,7 @@ async def started(kind: str, directory: Path, *, env: str = _ENV, scope: str = "
     """
     application = load_anew(kind, directory, env=env, scope=scope)
     with listeners_restored():
+        await tamago.messenger.drain()  # makes it this loop's, so that threads may send
         await application.start()
         try:
             await application.server_ready()

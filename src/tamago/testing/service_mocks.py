@@ -55,7 +55,7 @@ class ServiceMocks:
         name = f"{cls.__name__}.{method}"
         if not inspect.isfunction(original):
             known = [name for name, _ in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")]
-            raise MockError(f"there is no method {name}", hint=did_you_mean(method, known) or f"it has {', '.join(known) or 'none'}")
+            raise MockError(f"there is no method {name}", hint=did_you_mean(method, known) or f"{cls.__name__} has no methods")
         mocked = MockedMethod(name)
         self._monkeypatch.setattr(cls, method, _replacement(original, result, mocked))
         return mocked
@@ -65,11 +65,9 @@ class ServiceMocks:
         if isinstance(service, type):
             index.path_of(service)
             return service
-        known = {index.path_of(cls).removeprefix("service."): cls for cls in index.classes}
-        if service not in known:
-            hint = did_you_mean(service, known) or f"there are {', '.join(known) or 'none'}"
-            raise MockError(f"there is no service {service!r}", hint=hint)
-        return known[service]
+        if service not in index.by_name:
+            raise MockError(f"there is no service {service!r}", hint=did_you_mean(service, index.by_name) or "app/service/ is empty")
+        return index.by_name[service]
 
 
 def _replacement(original: Callable[..., Any], result: Any, mocked: MockedMethod) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
@@ -13,11 +12,10 @@ from typing import Any
 import tamago
 from tamago.app.current import current
 from tamago.cluster.settings_sources import load
-from tamago.core.importing import forget
 from tamago.errors import TamagoError
+from tamago.testing.adopting import adopt_alone
 
 _ENV = "unittest"
-_imported: Path | None = None
 
 
 @asynccontextmanager
@@ -42,12 +40,7 @@ async def started(kind: str, directory: Path, *, env: str = _ENV, scope: str = "
 
 def load_anew(kind: str, directory: Path, *, env: str, scope: str) -> Any:
     """Load an application; what was imported of another one is forgotten before."""
-    global _imported  # noqa: PLW0603 - as sys.modules is
-    place = directory.resolve()
-    if _imported not in {None, place}:
-        forget(_imported)
-        sys.path[:] = [entry for entry in sys.path if entry != str(_imported)]
-    _imported = place
+    adopt_alone(directory)
     return getattr(framework_of(directory), kind).load(directory, env=env, scope=scope)
 
 

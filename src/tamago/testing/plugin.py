@@ -45,10 +45,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     said = str(early_config.getini("tamago_directory"))
     place = early_config.rootpath / said
     if said or ((place / "app").is_dir() and (place / "config").is_dir()):
-        from tamago.core.importing import adopt
+        from tamago.testing.adopting import adopt_alone
 
         early_config.stash[_DIRECTORY] = place
-        adopt(place)
+        adopt_alone(place)
 
 
 def pytest_configure(config: pytest.Config) -> None:

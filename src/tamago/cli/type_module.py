@@ -6,6 +6,7 @@ composed ones: they have no way to know what a loader does.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -56,13 +57,17 @@ def render(types: AppTypes) -> str:
     checked = [
         *_imports(names),
         *_namespace("Services", types.services, names),
-        *_class("Config", [names[_CONFIG]], [(part, names[model]) for part, model in types.config.items()]),
+        *_class("Config", [names[_CONFIG]], [(part, names[model]) for part, model in types.config.items() if _is_name(part)]),
     ]
     for name, members in _MEMBERS.items():
         checked += _class(name, [names[base] for base in bases[name]], members)
     body = "".join(f"    {line}\n" if line else "\n" for line in checked)
     at_run_time = "".join(f"    {_import(base, name)}\n" for name in _MEMBERS for base in bases[name][-1:])
     return f"{_HEAD}{body}else:\n{at_run_time}"
+
+
+def _is_name(part: str) -> bool:
+    return part.isidentifier() and not keyword.iskeyword(part)
 
 
 def _aliases(classes: Iterable[str], *, taken: set[str]) -> dict[str, str]:

@@ -161,9 +161,11 @@ class Exchange:
         connection = self.connection
         server = connection.server
         size = len(data)
-        if said or length != size or size > _JOIN_LIMIT or server.draining or not self.plain:
+        if said or size > _JOIN_LIMIT or server.draining or not self.plain or (length != size and length is not None):
             return False
         end = server.end_of_head if self.keep_alive else server.end_of_last_head
+        if length is None:
+            end = b"content-length: %d\r\n%b" % (size, end)
         whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
         self._head = None
         self.sent = self.done = True

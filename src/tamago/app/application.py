@@ -109,10 +109,7 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
-        self.router = Router(self.controllers)
-        for module in self._routes:
-            module.routes(self.router)
-        self.router.add_controllers()
+        self.router = self.make_router()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
 
         endpoints = compile_handlers(self.router.routes, app=self)
@@ -123,6 +120,14 @@ class Application(BaseApplication):
         self.table = self.router.compile(endpoint_of)
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
+
+    def make_router(self) -> Router:
+        """Return a router with every route of `app/router.py` and of the controllers' decorators. Needs no configuration."""
+        router = Router(self.controllers)
+        for module in self._routes:
+            module.routes(router)
+        router.add_controllers()
+        return router
 
     async def start(self) -> None:
         """Load the configuration, run the hooks, be ready; and start what is mounted."""
@@ -168,6 +173,8 @@ class Application(BaseApplication):
                 current.reset(token)
 
     async def _start_alone(self) -> None:
+        # The messenger of a process alone belongs to the loop that used it last; handlers in threads send from the first request on.
+        await self.messenger.drain()
         await self.start()
         await self.server_ready()
 

@@ -23,6 +23,7 @@ from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
 from tamago.core.config_check import check_config
 from tamago.core.config_loading import load_config
+from tamago.core.config_merge import LoadedConfig
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
@@ -205,15 +206,20 @@ class BaseApplication:
 
     async def configure(self) -> None:
         """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""
+        configured = await self.load_configuration()
+        with self.timing.measure("Check Config"):
+            self.config = check_config(configured, self.loaded.models)
+        self._origins = configured.origins
+
+    async def load_configuration(self) -> LoadedConfig:
+        """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
         self.config = configured.values
         await self._lifecycle.configure_will()
         await self._lifecycle.configure_did()
-        with self.timing.measure("Check Config"):
-            self.config = check_config(configured, loaded.models)
-        self._origins = configured.origins
+        return configured
 
     def _build(self) -> None:
         """Make what depends on configuration."""

@@ -220,6 +220,10 @@ class FrameworkAgent(Protocol):
     async def start(self) -> None:
         """Boot; raises what failed."""
 
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order."""
+
     def progress(self) -> str:
         """Say what the boot is waiting for."""
 
@@ -240,8 +244,9 @@ class FrameworkApplication(FrameworkAgent, Protocol):
     def mounts(self) -> tuple[bytes, ...]:
         """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
 
-    def handle(self, exchange: Exchange) -> Awaitable[object]:
-        """Answer a request."""
+    @property
+    def handle(self) -> Callable[[Any], Awaitable[object]]:
+        """A function that answers an `Exchange`. There once `start` is through, as `mounts` is."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
@@ -265,6 +270,10 @@ class WorkerRuntime(Protocol):
         The cluster puts a deadline on the process from outside.
         """
 
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
+
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
@@ -287,6 +296,10 @@ class AgentRuntime(Protocol):
 
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
+
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
 
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""

@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-
-import msgspec
 
 import tamago
 from tamago.app.current import current
 from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
-from tamago.app.logging import CustomLogger, Loggers, build_loggers
+from tamago.app.logging import Loggers, build_loggers
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
 from tamago.core.config_check import check_config
-from tamago.core.config_errors import ConfigError
 from tamago.core.config_loading import load_config
-from tamago.core.config_problems import convert
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
+from tamago.core.plugin_views import describe
 from tamago.core.redact import redact
 from tamago.core.timing import Timing
 from tamago.ready import Ready
@@ -60,6 +59,8 @@ class BaseApplication:
         self.timing = loaded.timing
         self.config = Config()
         self.events = Events()
+        self.phases: list[tuple[str, float]] = []
+        """What the start spent its seconds on, in order; more precisely in `timing`."""
         self._loggers: Loggers | None = None
         with self.timing.measure("Load Boot"):
             boots = [(place, boot(self)) for place, boot in find_boots(loaded.units, self.boot_class, timing=self.timing)]
@@ -166,8 +167,10 @@ class BaseApplication:
     async def start(self) -> None:
         """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
         try:
-            await self._configure()
-            await self._lifecycle.boot()
+            with self._phase("config"):
+                await self._configure()
+            with self._phase("hooks"):
+                await self._lifecycle.boot()
         except asyncio.CancelledError:
             _log.error("the start was stopped: %s", self.progress())
             await self._close_after_failure()
@@ -179,6 +182,12 @@ class BaseApplication:
         self.timing.disable()
         self._name_slow_steps()
         self.loggers.ready()
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = perf_counter()
+        yield
+        self.phases.append((name, perf_counter() - began))
 
     def progress(self) -> str:
         """Say what the start waits for, and what it has spent its time on."""
@@ -203,7 +212,7 @@ class BaseApplication:
         with self.timing.measure("Check Config"):
             self.config = check_config(configured, loaded.models)
         self._origins = configured.origins
-        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
+        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=self.config["custom_logger"], current=current.get)
         self._loggers.listen(self.messenger)
         self._configured()
 
@@ -235,36 +244,19 @@ class BaseApplication:
         options = self.config["dump"]
         if not options.enable:
             return
-        plugins = {
-            plugin.name: {
-                "enable": plugin.enable,
-                "package": plugin.package,
-                "path": str(plugin.directory or ""),
-                "dependencies": plugin.dependencies,
-                "optional": plugin.optional,
-                "env": plugin.env,
-                "from": plugin.declared_in,
-                "version": plugin.version,
-                "implicit": plugin.implicit,
-                "dependents": plugin.dependents,
-            }
-            for plugin in self.loaded.plugins.all.values()
-        }
         info = {name: str(getattr(self.info, name)) for name in ("name", "directory", "env", "scope", "home", "root")}
         config = redact(self.config, ignore_paths=options.ignore_paths)
         place = self.rundir
-        dump_config(place, self.kind, {"config": config, "plugins": plugins, "info": info}, self._origins, log=self.core_logger)
+        dump_config(
+            place,
+            self.kind,
+            {"config": config, "plugins": describe(self.loaded.plugins), "info": info},
+            self._origins,
+            log=self.core_logger,
+        )
         dump_timing(place, self.kind, self.timing, log=self.core_logger)
 
     @property
     def rundir(self) -> Path:
         """Where the dumps go."""
         return Path(self.config["dump"].directory or self.directory / "run")
-
-
-def custom_loggers(config: Mapping[str, Any]) -> dict[str, CustomLogger]:
-    """Return the entries of `config.custom_logger`. Raises ConfigError."""
-    try:
-        return {name: convert(dict(entry), CustomLogger) for name, entry in config["custom_logger"].items()}
-    except msgspec.ValidationError as error:
-        raise ConfigError([f"custom_logger: {error}"]) from None

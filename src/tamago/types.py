@@ -217,6 +217,9 @@ class FrameworkAgent(Protocol):
     def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
 
+    async def configure(self) -> None:
+        """Load and check the configuration; raises what is wrong with it."""
+
     async def start(self) -> None:
         """Boot; raises what failed."""
 
@@ -313,6 +316,9 @@ class Target(Protocol):
 
     def load(self) -> None:
         """Import everything. Runs without an event loop. Anything raised fails the boot, with its traceback."""
+
+    def check(self) -> None:
+        """Look further than `load` does for what would fail a start, without starting anything. For `tamago check`; after `load`."""
 
     def worker(self, context: WorkerContext) -> WorkerRuntime: ...
 

@@ -97,7 +97,8 @@ class Application(BaseApplication):
 
     # ── in each process: what depends on configuration ───────────────────────────────────────────────────────────────
 
-    def _configured(self) -> None:
+    def _build(self) -> None:
+        super()._build()
         config = self.config
         self.keys = Keys(config["keys"])
         self.threads = ThreadPool(size=config["threads"].size, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())

@@ -168,7 +168,8 @@ class BaseApplication:
         """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
         try:
             with self._phase("config"):
-                await self._configure()
+                await self.configure()
+                self._build()
             with self._phase("hooks"):
                 await self._lifecycle.boot()
         except asyncio.CancelledError:
@@ -202,7 +203,8 @@ class BaseApplication:
         self.events.emit("close")
         await self._lifecycle.close(self.config.get("close_timeout", 10.0))
 
-    async def _configure(self) -> None:
+    async def configure(self) -> None:
+        """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
@@ -212,12 +214,11 @@ class BaseApplication:
         with self.timing.measure("Check Config"):
             self.config = check_config(configured, loaded.models)
         self._origins = configured.origins
+
+    def _build(self) -> None:
+        """Make what depends on configuration."""
         self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=self.config["custom_logger"], current=current.get)
         self._loggers.listen(self.messenger)
-        self._configured()
-
-    def _configured(self) -> None:
-        """Make what depends on configuration."""
 
     async def _close_after_failure(self) -> None:
         try:

@@ -95,7 +95,6 @@ class Acceptor:
         except OSError as error:
             return self._failed(error)
         sock = AcceptedSocket(*self._kind, fileno)
-        sock.setblocking(False)
         self._connect(sock, address)
         return True
 

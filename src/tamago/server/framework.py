@@ -62,6 +62,14 @@ class FrameworkTarget:
         with suppress(ImportError):  # an extra; here, so that all workers share the memory
             importlib.import_module("tamago.server.websocket")
 
+    def check(self) -> None:
+        """Load the configuration of both, which may be async, and check it."""
+        asyncio.run(self._configure())
+
+    async def _configure(self) -> None:
+        await self._application.configure()
+        await self._agent.configure()
+
     def worker(self, context: WorkerContext) -> FrameworkWorker:
         """Return the life of a worker."""
         return FrameworkWorker(self._application, context)

@@ -169,7 +169,8 @@ class Exchange(Protocol):
     """One request and its answer, as a framework sees it; the HTTP edge has it ready, and ASGI is adapted to it.
 
     `target` is what stood in the request line; names in `fields` are lower case. `client` is (address, port) of the client as far as
-    trusted proxies vouch for it, None when it has none. `body` is None for a request without one. `gone`: nobody reads the answer any more.
+    trusted proxies vouch for it, None when it has none. `body` is None for a request without one. `gone`: nobody reads the answer any more;
+    `hung_up`: the client sends nothing more, and has most likely left, but may still read.
     """
 
     method: str
@@ -177,6 +178,7 @@ class Exchange(Protocol):
     fields: list[tuple[bytes, bytes]]
     version: str
     gone: bool
+    hung_up: bool
 
     @property
     def body(self) -> object | None: ...
@@ -191,7 +193,7 @@ class Exchange(Protocol):
         """Return the next piece of the request's body, b"" at its end. Raises ConnectionError when the client left before."""
 
     async def wait_for_input(self) -> None:
-        """Return when body arrived, the body ended, or the client left (`gone`)."""
+        """Return when body arrived, the body ended, or the client left (`gone` or `hung_up`)."""
 
     def respond(self, status: int, fields: Iterable[tuple[bytes, bytes]], data: bytes) -> None:
         """Send a whole answer; a content-length is added unless `fields` has one."""

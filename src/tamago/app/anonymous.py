@@ -36,6 +36,7 @@ class AnonymousExchange:
     version: str = "1.1"
     body: object | None = None
     gone: bool = False
+    hung_up: bool = False
     answer: Answer | None = None
     pieces: list[bytes] = field(default_factory=list)
 

@@ -11,7 +11,7 @@ from tamago.app import anonymous
 from tamago.app.asgi_exchange import AsgiExchange, Receive, Scope, Send
 from tamago.app.background import BackgroundTasks
 from tamago.app.base_application import BaseApplication
-from tamago.app.binding import ServiceIndex, compile_handler, inject
+from tamago.app.binding import ServiceIndex, compile_handlers, inject
 from tamago.app.chain import compile_chain
 from tamago.app.context import Context
 from tamago.app.cookie_keys import Keys
@@ -114,8 +114,10 @@ class Application(BaseApplication):
         self.router.add_controllers()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
 
+        endpoints = compile_handlers(self.router.routes, app=self)
+
         def endpoint_of(route: Route) -> Any:
-            return compile_chain(route.middleware, compile_handler(route, app=self), outer=len(middlewares))
+            return compile_chain(route.middleware, endpoints[route], outer=len(middlewares))
 
         self.table = self.router.compile(endpoint_of)
         chains, chain_of_others = compile_chains(middlewares, call_route)

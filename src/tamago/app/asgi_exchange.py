@@ -34,7 +34,7 @@ class AsgiExchange:
         self.scheme: str = scope.get("scheme", "http")
         client = scope.get("client")
         self.client: tuple[str, int] | None = (client[0], client[1] or 0) if client else None
-        self.gone = False
+        self.gone = self.hung_up = False
         self.body: object | None = self if has_body(self.method, self.version, self.fields) else None
         self.complete = False
         self._receive = receive

@@ -36,7 +36,7 @@ class Cookies:
     @property
     def cipher(self) -> CookieCipher:
         """How values are encrypted."""
-        return CookieCipher(self._ctx.app.config["cookies"].cipher)
+        return CookieCipher(getattr(self._ctx.app.config["cookies"], "cipher", CookieCipher.AES_GCM))
 
     def get(self, name: str, *, signed: bool = True, encrypt: bool = False) -> str | None:
         """Return the value of a cookie that the client sent; None without one, or if it is not as we made it.

@@ -68,7 +68,8 @@ async def _pump_while_read(exchange: Exchange, pieces: Pieces) -> None:
 
 
 async def _left(exchange: Exchange) -> None:
-    while not exchange.gone:
+    # One that only closed its half would have no use for a stream without end, and cannot be told from one that left.
+    while not (exchange.gone or exchange.hung_up):
         await exchange.wait_for_input()
 
 

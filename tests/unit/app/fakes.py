@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import msgspec
-
 from tamago.app.background import BackgroundTasks
 from tamago.app.chain import compile_chain
+from tamago.app.config.models import models
 from tamago.app.context import Context
 from tamago.app.cookie_keys import Keys
 from tamago.app.dispatch import call_route, compile_dispatch
@@ -43,6 +42,7 @@ class FakeExchange:
     root_path: str = ""
     version: str = "1.1"
     gone: bool = False
+    hung_up: bool = False
     body: object | None = None
     status: int = 0
     answer: list[Field] = field(default_factory=list)
@@ -103,21 +103,7 @@ class FakeExchange:
         return [value.decode("latin-1") for key, value in self.answer if key == name.encode()]
 
 
-class CookieDefaults(msgspec.Struct, kw_only=True):
-    path: str = "/"
-    http_only: bool = True
-    secure: bool | None = None
-    cipher: str = "aes-gcm"
-
-
-CONFIG = {
-    "cookies": CookieDefaults(),
-    "meta": Config(logging=False),
-    "notfound": Config(page_url=""),
-    "body_parser": Config(enable_types=["json", "form"], json_limit=1000, form_limit=1000, text_limit=1000, raw_limit=1000, strict=True),
-    "request_timeout": Config(seconds=0.0),
-    "request_id": Config(header="x-request-id", trust=False),
-}
+CONFIG = {name: model() for name, model in models.items() if name not in {"logger", "httpclient", "dump", "threads"}}
 
 
 class Helper:

@@ -27,7 +27,7 @@ class PostController(Controller):
     async def create(self, post: NewPost) -> Post:
         """Save it, and have the rest done after the answer."""
         saved = await asyncio.to_thread(self.posts.create, post)
-        self.ctx.run_in_background(self._publish(saved))
+        self.ctx.run_in_background(lambda _: self._publish(saved), name="publish")
         self.ctx.status = 201
         self.ctx.set("location", self.app.url_for("post", id=saved.id))
         return saved

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from app.schema import Post
 
-from tamago.app import Context, Next
+from tamago.app import Context, CallNext
 
 WORDS_A_MINUTE = 200
 
 
-async def middleware(ctx: Context, call_next: Next) -> None:
+async def middleware(ctx: Context, call_next: CallNext) -> None:
     await call_next(ctx)
     if isinstance(ctx.body, Post):
         ctx.set("x-reading-minutes", str(1 + len(ctx.body.body.split()) // WORDS_A_MINUTE))

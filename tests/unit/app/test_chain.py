@@ -1,0 +1,184 @@
+"""The onion: what runs before, what after, and never twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from tests.unit.app.fakes import FakeApplication, request
+
+from tamago.app.chain import CallNext, CallNextTwiceError, Middleware, compile_chain, only_for
+from tamago.app.context import Context
+from tamago.app.dispatch import call_route
+from tamago.app.host import Endpoint
+from tamago.app.middleware_setup import FoundMiddleware, MiddlewareError, compile_chains, set_up
+from tamago.app.path_rules import PathRuleError
+from tamago.core.config import Config
+
+pytestmark = pytest.mark.anyio
+
+
+def noting(name: str, log: list[str]) -> Middleware:
+    async def middleware(ctx: Context, call_next: CallNext) -> None:
+        log.append(f"{name} in")
+        await call_next(ctx)
+        log.append(f"{name} out")
+
+    return middleware
+
+
+def ending(log: list[str]) -> Endpoint:
+    async def endpoint(ctx: Context) -> None:
+        log.append("end")
+
+    return endpoint
+
+
+def ctx_of(app: FakeApplication, path: str = "/") -> Context:
+    return app.context(request("GET", path), *app.table.match("GET", path.encode()))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+async def test_the_first_middleware_is_the_outermost(app: FakeApplication, count: int) -> None:
+    log: list[str] = []
+    names = [str(number) for number in range(count)]
+    await compile_chain([noting(name, log) for name in names], ending(log))(ctx_of(app))
+    assert log == [f"{name} in" for name in names] + ["end"] + [f"{name} out" for name in reversed(names)]
+
+
+async def twice(ctx: Context, call_next: CallNext) -> None:
+    await call_next(ctx)
+    await call_next(ctx)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_going_on_twice_is_an_error_that_names_who_did(app: FakeApplication, place: int) -> None:
+    log: list[str] = []
+    around: list[Middleware] = [noting("a", log), noting("b", log)]
+    around.insert(place, twice)
+    with pytest.raises(CallNextTwiceError, match="middleware twice called"):
+        await compile_chain(around, ending(log))(ctx_of(app))
+    assert log.count("end") == 1
+
+
+async def test_going_on_again_after_an_error_is_twice_as_well(app: FakeApplication) -> None:
+    async def stubborn(ctx: Context, call_next: CallNext) -> None:
+        try:
+            await call_next(ctx)
+        except KeyError:
+            await call_next(ctx)
+
+    async def failing(ctx: Context) -> None:
+        raise KeyError
+
+    with pytest.raises(CallNextTwiceError, match="stubborn"):
+        await compile_chain([stubborn], failing)(ctx_of(app))
+
+
+async def test_twice_is_noticed_in_the_chain_of_a_route_and_around_it(app: FakeApplication) -> None:
+    log: list[str] = []
+    inner = compile_chain([noting("c", log), twice], ending(log), outer=2)
+    with pytest.raises(CallNextTwiceError, match="twice"):
+        await compile_chain([noting("a", log), noting("b", log)], inner)(ctx_of(app))
+    log.clear()
+    inner = compile_chain([noting("c", log)], ending(log), outer=2)
+    with pytest.raises(CallNextTwiceError, match="twice"):
+        await compile_chain([noting("a", log), twice], inner)(ctx_of(app))
+    assert log == ["a in", "c in", "end", "c out"]
+
+
+# ── which ones, and for what ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def found(**exported: Any) -> dict[str, FoundMiddleware]:
+    return {name: FoundMiddleware(exported=value, source=f"app/middleware/{name}.py") for name, value in exported.items()}
+
+
+async def plain(ctx: Context, call_next: CallNext) -> None:
+    await call_next(ctx)
+
+
+def test_names_come_in_the_order_of_config_core_first(app: FakeApplication) -> None:
+    middlewares = set_up(["b"], ["c", "a"], found(a=plain, b=plain, c=plain), app)
+    assert [middleware.name for middleware in middlewares] == ["b", "c", "a"]
+
+
+def test_everything_wrong_with_the_names_is_said_at_once(app: FakeApplication) -> None:
+    with pytest.raises(MiddlewareError) as raised:
+        set_up(["metta"], ["gzip", "plain", "plain"], found(meta=plain, plain=plain), app)
+    assert raised.value.problems == (
+        "there is no middleware 'metta', did you mean 'meta'?",
+        "there is no middleware 'gzip' among meta, plain",
+        "middleware 'plain' is named 2 times",
+    )
+
+
+def test_a_factory_gets_options_and_application_and_may_decline() -> None:
+    got: list[Any] = []
+
+    def factory(options: Any, app: Any) -> Middleware | None:
+        got.append((options, app))
+        return plain if options.get("wanted") else None
+
+    app = FakeApplication(a=Config(wanted=True))
+    (middleware,) = set_up([], ["a", "b"], found(a=factory, b=factory), app)
+    assert middleware.run is plain
+    assert got == [({"wanted": True}, app), ({}, app)]
+
+
+def test_a_middleware_can_be_turned_off_by_its_config() -> None:
+    assert set_up([], ["a"], found(a=plain), FakeApplication(a=Config(enable=False))) == []
+
+
+@pytest.mark.parametrize("exported", [7, lambda _options, _app: 7])
+def test_what_cannot_be_called_is_named_with_its_file(app: FakeApplication, exported: Any) -> None:
+    with pytest.raises((MiddlewareError, TypeError), match=r"app/middleware/a\.py"):
+        set_up([], ["a"], found(a=exported), app)
+
+
+def test_match_and_ignore_together_are_an_error() -> None:
+    with pytest.raises(PathRuleError, match="both"):
+        set_up([], ["a"], found(a=plain), FakeApplication(a=Config(match="/a", ignore="/b")))
+
+
+@pytest.mark.parametrize("rule", [7, "api", ["/x", 7]])
+def test_a_rule_that_means_nothing_is_an_error(rule: Any) -> None:
+    with pytest.raises(PathRuleError):
+        set_up([], ["a"], found(a=plain), FakeApplication(a=Config(match=rule)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "inside", "outside"),
+    [
+        ("/api", ["/api", "/api/", "/api/x", "/%61pi/x"], ["/apix", "/", "/x/api"]),
+        ("/api/", ["/api", "/api/x"], ["/apix"]),
+        ("/", ["/", "/x"], []),
+        (re.compile(r"\.json$"), ["/a.json"], ["/a.jsonx"]),
+        (lambda ctx: ctx.get("x-in") == "1", [], ["/"]),
+        (["/a", re.compile("^/b$")], ["/a/x", "/b"], ["/b/x"]),
+    ],
+)
+async def test_match_and_ignore_choose_by_path(rule: Any, inside: list[str], outside: list[str]) -> None:
+    async def mark(ctx: Context, call_next: CallNext) -> None:
+        ctx.state["marked"] = True
+        await call_next(ctx)
+
+    for option, expected in (("match", True), ("ignore", False)):
+        app = FakeApplication(a=Config({option: rule}))
+        chain = compile_chains(set_up([], ["a"], found(a=mark), app), call_route)[1]
+        for path, is_inside in [(path, True) for path in inside] + [(path, False) for path in outside]:
+            ctx = ctx_of(app, path)
+            await chain(ctx)
+            assert ("marked" in ctx.state) is (is_inside is expected), (option, path)
+
+
+async def test_a_middleware_for_some_methods_is_left_out_for_others(app: FakeApplication) -> None:
+    @only_for("POST")
+    async def posts(ctx: Context, call_next: CallNext) -> None:
+        await call_next(ctx)
+
+    middlewares = set_up([], ["plain", "posts"], found(plain=plain, posts=posts), app)
+    chains, others = compile_chains(middlewares, call_route)
+    assert chains["GET"] is chains["HEAD"] is chains["PUT"] is others
+    assert chains["POST"] is not chains["GET"]

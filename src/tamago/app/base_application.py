@@ -29,6 +29,7 @@ from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
 from tamago.core.redact import redact
+from tamago.core.steps import Step
 from tamago.core.timing import Timing
 from tamago.ready import Ready
 from tamago.types import Role
@@ -61,10 +62,17 @@ class BaseApplication:
         self.config = Config()
         self.events = Events()
         self._loggers: Loggers | None = None
+        self._lifecycle = Lifecycle((), self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
+        # Registered first, so they come after everybody's; each has its turn, whatever happens to the others.
+        self._lifecycle.before_close(self._close_loggers)
+        self._lifecycle.before_close(self._close_httpclient)
+        self._import()
         with self.timing.measure("Load Boot"):
             boots = [(place, boot(self)) for place, boot in find_boots(loaded.units, self.boot_class, timing=self.timing)]
-        self._lifecycle = Lifecycle(boots, self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
-        self._lifecycle.before_close(self._close_last)  # registered first, so it comes after everybody's
+        self._lifecycle.add_boots(boots)
+
+    def _import(self) -> None:
+        """Import and make what boot classes find on the application; nothing that must not be forked."""
 
     @classmethod
     def load(cls, directory: str | Path = ".", *, env: str | None = None, scope: str | None = None) -> Self:
@@ -75,7 +83,7 @@ class BaseApplication:
         """
         timing = Timing()
         with timing.measure(f"Load {cls.__name__}"):
-            loaded = read_application(cls, Path(directory).resolve(), env=env, scope=scope, timing=timing)
+            loaded = read_application(cls, Path(os.path.abspath(directory)), env=env, scope=scope, timing=timing)
             extends = find_extends(loaded.units, cls.kind, loaded.info.env, timing=timing)
             return compose(cls.__name__, cls, extends)(loaded)
 
@@ -167,12 +175,14 @@ class BaseApplication:
         """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
         try:
             await self._configure()
-            await self._lifecycle.boot()
+            await self._lifecycle.boot(self._last_step())
         except asyncio.CancelledError:
             _log.error("the start was stopped: %s", self.progress())
             await self._close_after_failure()
             raise
-        except Exception:
+        except Exception as error:
+            if self.ready.error is None:  # no hook of the boot could be told
+                self.ready.fail(error)
             await self._close_after_failure()
             raise
         self._dump()
@@ -210,15 +220,21 @@ class BaseApplication:
     def _configured(self) -> None:
         """Make what depends on configuration."""
 
+    def _last_step(self) -> Step | None:
+        """Return what the process must have done after every hook and before it is ready."""
+        return None
+
     async def _close_after_failure(self) -> None:
         try:
             await self.close()
         except Exception:  # noqa: BLE001 - what failed first is what matters
             _log.exception("closing after the failed start failed as well")
 
-    async def _close_last(self) -> None:
+    async def _close_httpclient(self) -> None:
         if "httpclient" in vars(self):
             await self.httpclient.aclose()
+
+    def _close_loggers(self) -> None:
         if self._loggers is not None:
             self._loggers.close()
 
@@ -259,7 +275,7 @@ class BaseApplication:
     @property
     def rundir(self) -> Path:
         """Where the dumps go."""
-        return Path(self.config["dump"].directory or self.directory / "run")
+        return self.directory / (self.config["dump"].directory or "run")
 
 
 def custom_loggers(config: Mapping[str, Any]) -> dict[str, CustomLogger]:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from tamago.app import anonymous
@@ -138,7 +139,7 @@ class Application(BaseApplication):
     def _dump(self) -> None:
         super()._dump()
         if self.config["dump"].enable:
-            dump_routes(self.rundir, describe(self.table), log=self.core_logger)
+            dump_routes(self.rundir, [asdict(row) for row in describe(self.table, self.directory)], log=self.core_logger)
 
     async def close(self) -> None:
         """Wait for what runs in the background, then run every `before_close`, in reverse."""

@@ -18,6 +18,7 @@ from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
 from tamago.app.logging import CustomLogger, Loggers, build_loggers
+from tamago.app.plain_values import check_plain_values
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
@@ -200,7 +201,8 @@ class BaseApplication:
 
     async def close(self) -> None:
         """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
-        self.events.emit("close")
+        if not self._lifecycle.closing:
+            self.events.emit("close")
         await self._lifecycle.close(self.config.get("close_timeout", 10.0))
 
     async def _configure(self) -> None:
@@ -212,6 +214,7 @@ class BaseApplication:
         await self._lifecycle.configure_did()
         with self.timing.measure("Check Config"):
             self.config = check_config(configured, loaded.models)
+            check_plain_values(self.config, configured.origins)
         self._origins = configured.origins
         self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
         self._loggers.listen(self.messenger)

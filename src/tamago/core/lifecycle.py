@@ -136,6 +136,11 @@ class Lifecycle:
             self._closing = asyncio.create_task(self._close(timeout), name="close")
         await asyncio.shield(self._closing)
 
+    @property
+    def closing(self) -> bool:
+        """True from the first `close` on."""
+        return self._closing is not None
+
     def add_boot_task(self, name: str, function: Callable[[], Awaitable[object]]) -> None:
         """Have `function` run at the time of `did_load`, and the start wait for it. Egg's `beforeStart`. Raises TooLateError."""
         if self._tasks is None:

@@ -44,7 +44,7 @@ def routes(
 
 def _table(application: Any) -> Any:
     """Compile the routes, which finds those that are never reached. Nobody calls them here, so they need no handlers."""
-    return application.make_router().compile(lambda route: route.endpoint)
+    return application.register_routes().compile(lambda route: route.endpoint)
 
 
 def _cells(row: RouteRow) -> tuple[str, ...]:

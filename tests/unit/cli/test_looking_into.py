@@ -132,6 +132,13 @@ def test_an_application_that_does_not_import_is_shown_with_its_own_line(blog: Ta
     assert "/tamago/cli/" not in done.stderr
 
 
+def test_an_application_that_exits_when_it_is_imported_is_no_success(blog: Tamago) -> None:
+    blog.write("app/boot.py", "raise SystemExit(0)\n")
+    done = blog.run("routes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "tamago: the application could not be loaded: SystemExit: 0" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["routes"], ["types"], ["plugins"], ["config", "--why", "a"]])
 def test_a_directory_that_is_no_application_is_named(tamago: Tamago, command: list[str]) -> None:
     done = tamago.run(*command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -65,6 +66,14 @@ def test_an_empty_directory_is_taken_and_any_other_is_left_alone(tamago: Tamago)
     assert sorted(place.rglob("*")) == before
     tamago.write("file", "")
     assert f"{tamago.directory}/file is not a directory" in tamago.run("new", "file").stderr
+
+
+@pytest.mark.slow
+def test_a_place_that_cannot_be_written_to_is_two_lines(tamago: Tamago) -> None:
+    tamago.write("file", "")
+    done = tamago.run("new", "file/shop")
+    assert done.returncode == 1
+    assert re.fullmatch(r"tamago: cannot write .*/file/shop.*: not a directory\nchoose a directory you may write to\n", done.stderr)
 
 
 @pytest.mark.slow

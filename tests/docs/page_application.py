@@ -154,4 +154,4 @@ async def _over_websocket(application: Application, exchanged: Exchanged) -> str
     with suppress(ConnectionError):
         await application({**scope, "root_path": "", "subprotocols": []}, receive, send)
     messages = [sent.get_nowait() for _ in range(sent.qsize())]
-    return next(message["text"] for message in messages if message["type"] == "websocket.send")
+    return str(next(message["text"] for message in messages if message["type"] == "websocket.send"))

@@ -200,7 +200,7 @@ def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(sma
     assert small.run("check").returncode == 0
     small.write("config/default.py", "async def config(info):\n    return {'notfound': {'page': '/'}}\n")
     failed = small.run("check")
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert "notfound.page" in failed.stderr
     assert not (small.home / "logs").exists()
 

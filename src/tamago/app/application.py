@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from tamago.app import anonymous
@@ -32,8 +34,11 @@ from tamago.core.dumps import dump_routes
 from tamago.core.extending import check_extend_files, compose, find_extends
 from tamago.core.finding import find_modules
 from tamago.core.importing import import_found
+from tamago.core.load_error import LoadError
 from tamago.core.namespace import provide
 from tamago.core.scanning import FoundModule
+from tamago.core.steps import Step
+from tamago.core.timing import Timing
 from tamago.core.tree import collect
 from tamago.core.unit import LoadUnit
 from tamago.thread_pool import ThreadPool
@@ -58,18 +63,18 @@ class Application(BaseApplication):
     threads: ThreadPool
 
     def __init__(self, loaded: Loaded) -> None:
-        super().__init__(loaded)
-        self.background = BackgroundTasks(self.events, lambda: self.core_logger)
         self.keys = Keys("")
         self.on_error: Callable[[Exception, Context], Awaitable[None] | None] = on_error
         self.middleware_factories: dict[str, FoundMiddleware] = {}
-        self.router = Router()
         self._mounts = Mounts()
-        self._import()
+        super().__init__(loaded)
 
     # ── before the fork: everything is imported ──────────────────────────────────────────────────────────────────────
 
     def _import(self) -> None:
+        self.background = BackgroundTasks(self.events, lambda: self.core_logger)
+        for close in (self._close_threads, self._mounts.stop, self._drain):
+            self.before_close(close)
         units, env, timing = self.loaded.units, self.info.env, self.timing
         check_extend_files(units)
 
@@ -93,7 +98,8 @@ class Application(BaseApplication):
         with timing.measure("Load Controller"):
             self.controllers = collect(self.loaded.own, "controller", Controller, "Controller", timing=timing)
         inject(self.controllers.flat().values(), self.service_index)
-        self._routes = [import_found(found, timing) for found in router_files(self.loaded.own)]
+        self.router = Router(self.controllers)
+        self._routes = [import_router(found, timing) for found in router_files(self.loaded.own)]
 
     # ── in each process: what depends on configuration ───────────────────────────────────────────────────────────────
 
@@ -109,10 +115,7 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
-        self.router = Router(self.controllers)
-        for module in self._routes:
-            module.routes(self.router)
-        self.router.add_controllers()
+        self.register_routes()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
 
         endpoints = compile_handlers(self.router.routes, app=self)
@@ -124,27 +127,37 @@ class Application(BaseApplication):
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
 
+    def register_routes(self) -> Router:
+        """Register every route of `app/router.py` and of the controllers' decorators, once. Needs no configuration."""
+        for routes in self._routes:
+            routes(self.router)
+        self.router.add_controllers()
+        return self.router
+
+    def _last_step(self) -> Step | None:
+        return Step(title="Start", where="mounted applications", call=self._mounts.start)
+
     async def start(self) -> None:
-        """Load the configuration, run the hooks, be ready; and start what is mounted."""
+        """Load the configuration, run the hooks, start what is mounted, and be ready."""
         await super().start()
-        await self._mounts.start()
         self.events.emit("server", self)
 
     def _dump(self) -> None:
         super()._dump()
         if self.config["dump"].enable:
-            dump_routes(self.rundir, describe(self.table), log=self.core_logger)
+            dump_routes(self.rundir, [asdict(row) for row in describe(self.table, self.directory)], log=self.core_logger)
 
     async def close(self) -> None:
         """Wait for what runs in the background, then run every `before_close`, in reverse."""
-        await self.background.drain(self.config.get("close_timeout", 10.0))
+        await self._drain()
         await super().close()
 
-    async def _close_last(self) -> None:
-        await self._mounts.stop()
+    async def _drain(self) -> None:
+        await self.background.drain(self.config.get("close_timeout", 10.0))
+
+    def _close_threads(self) -> None:
         if "threads" in vars(self):
             self.threads.close()
-        await super()._close_last()
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,7 +166,7 @@ class Application(BaseApplication):
         if scope["type"] == "lifespan":
             await serve_lifespan(receive, send, self._start_alone, self.close)
             return
-        mount = self._mounts.find(scope["path"])
+        mount = self._mounts.of(scope)
         if mount is not None:
             await self._mounts(mount, scope, receive, send)
         elif scope["type"] == "websocket":
@@ -168,6 +181,8 @@ class Application(BaseApplication):
                 current.reset(token)
 
     async def _start_alone(self) -> None:
+        # The messenger of a process alone belongs to the loop that used it last; handlers in threads send from the first request on.
+        await self.messenger.drain()
         await self.start()
         await self.server_ready()
 
@@ -219,3 +234,16 @@ def router_files(units: Iterable[LoadUnit]) -> Iterator[FoundModule]:
         path = unit.directory / "app" / "router.py"
         if path.is_file():
             yield FoundModule(name=("router",), module=unit.module_name("app.router"), path=path)
+
+
+def import_router(found: FoundModule, timing: Timing) -> Callable[[Router], object]:
+    """Import `app/router.py` and return its `routes`. Raises LoadError for a file that could register nothing."""
+    routes = getattr(import_found(found, timing), "routes", None)
+    if inspect.iscoroutinefunction(routes):
+        raise LoadError(
+            [f"`routes` is async in {found.path}"], hint="write `def routes(router):`; what must be awaited belongs in a boot class"
+        )
+    if not callable(routes):
+        raise LoadError([f"{found.path} defines no function `routes`"], hint="write `def routes(router):` there, or remove the file")
+    registers: Callable[[Router], object] = routes
+    return registers

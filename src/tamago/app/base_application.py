@@ -18,16 +18,19 @@ from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
 from tamago.app.logging import Loggers, build_loggers
+from tamago.app.plain_values import check_plain_values
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
 from tamago.core.config_check import check_config
 from tamago.core.config_loading import load_config
+from tamago.core.config_merge import LoadedConfig
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
 from tamago.core.plugin_views import describe
 from tamago.core.redact import redact
+from tamago.core.steps import Step
 from tamago.core.timing import Timing
 from tamago.ready import Ready
 from tamago.types import Role
@@ -62,10 +65,17 @@ class BaseApplication:
         self.phases: list[tuple[str, float]] = []
         """What the start spent its seconds on, in order; more precisely in `timing`."""
         self._loggers: Loggers | None = None
+        self._lifecycle = Lifecycle((), self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
+        # Registered first, so they come after everybody's; each has its turn, whatever happens to the others.
+        self._lifecycle.before_close(self._close_loggers)
+        self._lifecycle.before_close(self._close_httpclient)
+        self._import()
         with self.timing.measure("Load Boot"):
             boots = [(place, boot(self)) for place, boot in find_boots(loaded.units, self.boot_class, timing=self.timing)]
-        self._lifecycle = Lifecycle(boots, self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
-        self._lifecycle.before_close(self._close_last)  # registered first, so it comes after everybody's
+        self._lifecycle.add_boots(boots)
+
+    def _import(self) -> None:
+        """Import and make what boot classes find on the application; nothing that must not be forked."""
 
     @classmethod
     def load(cls, directory: str | Path = ".", *, env: str | None = None, scope: str | None = None) -> Self:
@@ -76,7 +86,7 @@ class BaseApplication:
         """
         timing = Timing()
         with timing.measure(f"Load {cls.__name__}"):
-            loaded = read_application(cls, Path(directory).resolve(), env=env, scope=scope, timing=timing)
+            loaded = read_application(cls, Path(os.path.abspath(directory)), env=env, scope=scope, timing=timing)
             extends = find_extends(loaded.units, cls.kind, loaded.info.env, timing=timing)
             return compose(cls.__name__, cls, extends)(loaded)
 
@@ -171,12 +181,14 @@ class BaseApplication:
                 await self.configure()
                 self._build()
             with self._phase("hooks"):
-                await self._lifecycle.boot()
+                await self._lifecycle.boot(self._last_step())
         except asyncio.CancelledError:
             _log.error("the start was stopped: %s", self.progress())
             await self._close_after_failure()
             raise
-        except Exception:
+        except Exception as error:
+            if self.ready.error is None:  # no hook of the boot could be told
+                self.ready.fail(error)
             await self._close_after_failure()
             raise
         self._dump()
@@ -200,25 +212,36 @@ class BaseApplication:
 
     async def close(self) -> None:
         """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
-        self.events.emit("close")
+        if not self._lifecycle.closing:
+            self.events.emit("close")
         await self._lifecycle.close(self.config.get("close_timeout", 10.0))
 
     async def configure(self) -> None:
         """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""
+        configured = await self.load_configuration()
+        with self.timing.measure("Check Config"):
+            self.config = check_config(configured, self.loaded.models)
+            check_plain_values(self.config, configured.origins)
+        self._origins = configured.origins
+
+    async def load_configuration(self) -> LoadedConfig:
+        """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
         self.config = configured.values
         await self._lifecycle.configure_will()
         await self._lifecycle.configure_did()
-        with self.timing.measure("Check Config"):
-            self.config = check_config(configured, loaded.models)
-        self._origins = configured.origins
+        return configured
 
     def _build(self) -> None:
         """Make what depends on configuration."""
         self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=self.config["custom_logger"], current=current.get)
         self._loggers.listen(self.messenger)
+
+    def _last_step(self) -> Step | None:
+        """Return what the process must have done after every hook and before it is ready."""
+        return None
 
     async def _close_after_failure(self) -> None:
         try:
@@ -226,9 +249,11 @@ class BaseApplication:
         except Exception:  # noqa: BLE001 - what failed first is what matters
             _log.exception("closing after the failed start failed as well")
 
-    async def _close_last(self) -> None:
+    async def _close_httpclient(self) -> None:
         if "httpclient" in vars(self):
             await self.httpclient.aclose()
+
+    def _close_loggers(self) -> None:
         if self._loggers is not None:
             self._loggers.close()
 
@@ -260,4 +285,4 @@ class BaseApplication:
     @property
     def rundir(self) -> Path:
         """Where the dumps go."""
-        return Path(self.config["dump"].directory or self.directory / "run")
+        return self.directory / (self.config["dump"].directory or "run")

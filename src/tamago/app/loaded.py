@@ -55,12 +55,19 @@ def read_application(framework: type, directory: Path, *, env: str | None, scope
 
 def framework_units(framework: type) -> Iterator[LoadUnit]:
     """Yield the package of each class on the way up that exports itself as Application or Agent, the base framework first."""
-    seen: set[str] = set()
-    for cls in reversed(framework.__mro__):
-        module = sys.modules.get(cls.__module__)
-        package = getattr(module, "__package__", "") or ""
-        exports = vars(sys.modules[package]) if package in sys.modules else {}
-        if package not in seen and cls in (exports.get("Application"), exports.get("Agent")):
-            seen.add(package)
-            place = Path(sys.modules[package].__path__[0])
-            yield LoadUnit(kind=UnitKind.FRAMEWORK, name=package, package=package, directory=place)
+    packages = (package for cls in reversed(framework.__mro__) if (package := _exported_by(cls)))
+    for package in dict.fromkeys(packages):
+        place = Path(sys.modules[package].__path__[0])
+        yield LoadUnit(kind=UnitKind.FRAMEWORK, name=package, package=package, directory=place)
+
+
+def _exported_by(cls: type) -> str:
+    """Return the package that exports a class as Application or Agent: the one it is defined in, or one above; "" for none."""
+    name = cls.__module__
+    while name:
+        module = sys.modules.get(name)
+        exports = vars(module) if module is not None and hasattr(module, "__path__") else {}
+        if cls in (exports.get("Application"), exports.get("Agent")):
+            return name
+        name = name.rpartition(".")[0]
+    return ""

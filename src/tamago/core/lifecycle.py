@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from tamago.core.boot import Boot
@@ -68,6 +68,10 @@ class Lifecycle:
         self._server_ready = False
         self._closing: asyncio.Task[None] | None = None
 
+    def add_boots(self, boots: Iterable[tuple[str, Boot]]) -> None:
+        """Have the hooks of these called as well: boot classes are made when there is a life cycle their constructors can use."""
+        self._boots += tuple(boots)
+
     def before_fork(self) -> None:
         """In the nest: call `before_fork` in reverse order. Nothing is caught: what cannot be forked must not be."""
         for _, boot in reversed(self._boots):
@@ -90,8 +94,8 @@ class Lifecycle:
                 await self._steps.run(step)
             self._closers.extend(_hook(name, boot, "before_close"))
 
-    async def boot(self) -> None:
-        """Call `did_load` of all units and every boot task at once, then `will_ready` of all at once; then be ready.
+    async def boot(self, last: Step | None = None) -> None:
+        """Call `did_load` of all units and every boot task at once, then `will_ready` of all at once, then `last`; then be ready.
 
         `did_ready` is started then, and nobody waits for it. On an error `ready` fails with it, `did_ready` gets it, and it is raised: as
         it is, or in an ExceptionGroup when several hooks failed.
@@ -99,6 +103,8 @@ class Lifecycle:
         try:
             await self._load()
             await self._steps.together(self._hooks("will_ready"))
+            if last is not None:
+                await self._steps.run(last)
         except asyncio.CancelledError:
             self.ready.fail(BootStoppedError(self.unfinished()))
             raise
@@ -129,6 +135,11 @@ class Lifecycle:
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(timeout), name="close")
         await asyncio.shield(self._closing)
+
+    @property
+    def closing(self) -> bool:
+        """True from the first `close` on."""
+        return self._closing is not None
 
     def add_boot_task(self, name: str, function: Callable[[], Awaitable[object]]) -> None:
         """Have `function` run at the time of `did_load`, and the start wait for it. Egg's `beforeStart`. Raises TooLateError."""

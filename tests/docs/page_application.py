@@ -82,7 +82,7 @@ class PageApplication:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         self._changed = True
-        if path.endswith(".py") and not path.startswith(("app/", "config/", "plugins/")):
+        if path.endswith(".py") and not path.startswith(("app/", "config/", "plugins/", "tests/")):
             self._beside.append(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
 
     async def load(self) -> None:

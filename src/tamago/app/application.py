@@ -41,8 +41,19 @@ from tamago.core.steps import Step
 from tamago.core.timing import Timing
 from tamago.core.tree import collect
 from tamago.core.unit import LoadUnit
+from tamago.errors import TamagoError
 from tamago.thread_pool import ThreadPool
 from tamago.types import Exchange, Role
+
+
+class NotStartedError(TamagoError):
+    """A request comes to an application whose configuration is not even loaded."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the application {name!r} has not started",
+            hint="have the server speak ASGI's lifespan protocol (`--lifespan on`), or `await app.start()` before the first request",
+        )
 
 
 class Application(BaseApplication):
@@ -73,7 +84,7 @@ class Application(BaseApplication):
 
     def _import(self) -> None:
         self.background = BackgroundTasks(self.events, lambda: self.core_logger)
-        for close in (self._close_threads, self._mounts.stop, self._drain):
+        for close in (self._close_threads, self._mounts.stop, self._drain_rest):
             self.before_close(close)
         units, env, timing = self.loaded.units, self.info.env, self.timing
         check_extend_files(units)
@@ -143,11 +154,12 @@ class Application(BaseApplication):
 
     async def close(self) -> None:
         """Wait for what runs in the background, then run every `before_close`, in reverse."""
-        await self._drain()
+        await self.background.drain(self.close_timeout)
         await super().close()
 
-    async def _drain(self) -> None:
-        await self.background.drain(self.config.get("close_timeout", 10.0))
+    async def _drain_rest(self) -> None:
+        # What `before_close` began. Half of the time that this has itself, so that late tasks are cancelled before it is.
+        await self.background.drain(self.close_timeout / 2)
 
     def _close_threads(self) -> None:
         if "threads" in vars(self):
@@ -160,6 +172,8 @@ class Application(BaseApplication):
         if scope["type"] == "lifespan":
             await serve_lifespan(receive, send, self._start_alone, self.close)
             return
+        if "handle" not in vars(self):
+            raise NotStartedError(self.name)
         mount = self._mounts.of(scope)
         if mount is not None:
             await self._mounts(mount, scope, receive, send)

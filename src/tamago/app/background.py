@@ -55,7 +55,7 @@ class BackgroundTasks:
             self._log().warning("%s is not done after %gs and is cancelled", task.get_name(), timeout)
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=timeout)  # one that refuses to be cancelled keeps no process from ending
 
     async def _watch(self, work: Work, ctx: Context, label: str) -> None:
         current.set(ctx)

@@ -203,7 +203,13 @@ class BaseApplication:
         """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
         if not self._lifecycle.closing:
             self.events.emit("close")
-        await self._lifecycle.close(self.config.get("close_timeout", 10.0))
+        await self._lifecycle.close(self.close_timeout)
+
+    @property
+    def close_timeout(self) -> float:
+        """Seconds that each step of the end has. After a start that failed early, configuration may be no help."""
+        seconds = self.config.get("close_timeout")
+        return seconds if isinstance(seconds, int | float) and seconds >= 0 else 10.0
 
     async def _configure(self) -> None:
         loaded = self.loaded

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tamago.app.asgi_exchange import Message, Receive, Scope, Send
+from tamago.core.steps import raise_all
 from tamago.errors import TamagoError
 
 logger = logging.getLogger("tamago.app")
@@ -69,16 +70,26 @@ class Mounts:
         await mount.app({**scope, "root_path": root + mount.prefix, "path": whole}, receive, send)
 
     async def start(self) -> None:
-        """Run the start-up of each. Raises what fails, after undoing the others."""
+        """Run the start-up of each. Raises what fails; `stop` undoes what was done by then."""
         for mount in self._mounts:
             lifespan = MountedLifespan(mount.app)
             self._lifespans.append(lifespan)
             await lifespan.start()
 
     async def stop(self) -> None:
-        """Run the shutdown of each, last started first."""
-        while self._lifespans:
-            await self._lifespans.pop().stop()
+        """Run the shutdown of each, last started first. Raises what failed, when all had their turn."""
+        errors: list[BaseException] = []
+        try:
+            while self._lifespans:
+                try:
+                    await self._lifespans.pop().stop()
+                except MountError as error:
+                    errors.append(error)
+        finally:  # their time may be over
+            for lifespan in self._lifespans:
+                lifespan.abandon()
+            self._lifespans.clear()
+        raise_all(errors)
 
 
 class MountedLifespan:
@@ -97,12 +108,21 @@ class MountedLifespan:
         await self._ask("startup")
 
     async def stop(self) -> None:
-        """Have it end, if it ever started."""
-        if self._task is not None and not self._task.done():
-            await self._ask("shutdown")
-        if self._task is not None:
+        """Have it end, if it ever started. Raises MountError when it says that it cannot."""
+        if self._task is None:
+            return
+        try:
+            if not self._task.done():
+                await self._ask("shutdown")
             await asyncio.wait({self._task})
-            self._task = None
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Wait for it no longer."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None
 
     async def _ask(self, what: str) -> None:
         self._said.put_nowait({"type": f"lifespan.{what}"})

@@ -246,7 +246,9 @@ def import_router(found: FoundModule, timing: Timing) -> Callable[[Router], obje
     """Import `app/router.py` and return its `routes`. Raises LoadError for a file that could register nothing."""
     routes = getattr(import_found(found, timing), "routes", None)
     if inspect.iscoroutinefunction(routes):
-        raise LoadError([f"`routes` is async in {found.path}"], hint="write `def routes(router):`; what must be awaited belongs in a boot class")
+        raise LoadError(
+            [f"`routes` is async in {found.path}"], hint="write `def routes(router):`; what must be awaited belongs in a boot class"
+        )
     if not callable(routes):
         raise LoadError([f"{found.path} defines no function `routes`"], hint="write `def routes(router):` there, or remove the file")
     registers: Callable[[Router], object] = routes

@@ -58,7 +58,9 @@ class Events:
     def on(self, name: EventName | str, listener: AnyListener) -> AnyListener:
         """Call `listener` each time. Raises UnknownEventError, and TypeError for a coroutine function, which nobody would await."""
         if inspect.iscoroutinefunction(listener):
-            raise TypeError(f"{listener!r} is a coroutine function, which nobody would await here; start what must be awaited in a background task")
+            raise TypeError(
+                f"{listener!r} is a coroutine function, which nobody would await here; start what must be awaited in a background task"
+            )
         self.listeners(name).append(listener)
         return listener
 

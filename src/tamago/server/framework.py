@@ -89,7 +89,7 @@ class FrameworkExchange(AsgiExchange):
     def handle(self) -> Awaitable[object]:
         """Call the application, or what is mounted at this path, which speaks ASGI."""
         mounts = self.application.mounts
-        if mounts and self.target.startswith(mounts):
+        if mounts and (self.target.startswith(mounts) or _may_hide_a_path(self.target)):
             return super().handle()
         return self.application.handle(self)
 
@@ -162,3 +162,8 @@ class FrameworkAgentLife:
     async def stop(self) -> None:
         """Run `before_close`."""
         await self._agent.close()
+
+
+def _may_hide_a_path(target: bytes) -> bool:
+    """Return True for a target whose path is not what it begins with: a whole URL, or one with escapes. By ASGI it is read for certain."""
+    return target[:1] != b"/" or b"%" in target.partition(b"?")[0]

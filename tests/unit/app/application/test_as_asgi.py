@@ -215,7 +215,9 @@ def fastapi(told: list[str], fails: str = "") -> FastAPI:
 def mounting(site: Project, told: list[str], hook: str = "config_did_load", **apps: Any) -> Any:
     """Return an application that mounts others in a hook of its boot class."""
     lines = "\n".join(f"    self.app.mount('/{prefix}', self.app.others[{prefix!r}])" for prefix in apps)
-    site.write({"app/boot.py": boot(f"async def {hook}(self):\n{lines}\nasync def before_close(self): self.app.told.append('before_close')")})
+    site.write(
+        {"app/boot.py": boot(f"async def {hook}(self):\n{lines}\nasync def before_close(self): self.app.told.append('before_close')")}
+    )
     app = site.load()
     app.others, app.told = apps, told
     app.ready(lambda: told.append("ready"))

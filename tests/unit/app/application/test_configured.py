@@ -180,7 +180,8 @@ async def test_an_environment_that_cannot_be_meant_ends_the_start(
 
 async def test_asynchronous_providers_are_awaited_with_what_they_may_know(site: Project) -> None:
     site.plugin(
-        "one", {"config/default.py": "async def config(info, app_config):\n    return {'one': {'for': app_config['who'], 'env': info.env}}\n"}
+        "one",
+        {"config/default.py": "async def config(info, app_config):\n    return {'one': {'for': app_config['who'], 'env': info.env}}\n"},
     )
     site.enable("one")
     site.configure(who="me")

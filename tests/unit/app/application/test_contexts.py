@@ -136,9 +136,7 @@ async def test_background_work_begun_while_closing_is_finished_as_well(site: Pro
 
 
 @pytest.mark.parametrize("begun", ["before", "while closing"])
-async def test_background_work_that_never_ends_is_cancelled_and_named(
-    site: Project, caplog: pytest.LogCaptureFixture, begun: str
-) -> None:
+async def test_background_work_that_never_ends_is_cancelled_and_named(site: Project, caplog: pytest.LogCaptureFixture, begun: str) -> None:
     cancelled: list[str] = []
 
     async def forever(ctx: Context) -> None:

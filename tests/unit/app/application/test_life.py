@@ -86,9 +86,7 @@ async def test_ready_tells_those_who_asked_before_and_after(site: Project) -> No
 
 
 async def test_did_ready_is_not_waited_for(site: Project) -> None:
-    site.write(
-        {"app/boot.py": boot("async def did_ready(self, error):\n    await self.app.gate.wait()\n    self.app.through = True")}
-    )
+    site.write({"app/boot.py": boot("async def did_ready(self, error):\n    await self.app.gate.wait()\n    self.app.through = True")})
     app = site.load()
     app.gate, app.through = asyncio.Event(), False
     await app.start()
@@ -119,7 +117,9 @@ async def test_a_boot_class_can_use_the_whole_application_in_its_constructor(sit
 
 
 async def test_boot_tasks_are_waited_for_and_a_failed_one_ends_the_start(site: Project) -> None:
-    site.write({"app/boot.py": boot("def config_did_load(self):\n    self.app.add_boot_task('db', self.fill)\nasync def fill(self):\n    1 / 0")})
+    site.write(
+        {"app/boot.py": boot("def config_did_load(self):\n    self.app.add_boot_task('db', self.fill)\nasync def fill(self):\n    1 / 0")}
+    )
     app = site.load()
     with pytest.raises(ZeroDivisionError) as caught:
         await app.start()
@@ -169,9 +169,7 @@ async def test_a_hook_that_fails_ends_the_start(
 
 
 @pytest.mark.parametrize("hook", ["config_will_load", "config_did_load", "did_load", "will_ready"])
-async def test_whoever_waits_for_ready_gets_the_error_of_a_failed_start(
-    site: Project, framework: type[Application], hook: str
-) -> None:
+async def test_whoever_waits_for_ready_gets_the_error_of_a_failed_start(site: Project, framework: type[Application], hook: str) -> None:
     fail(site, "app", hook)
     app, told = site.load(framework), list[Any]()
     app.ready(told.append)
@@ -245,7 +243,9 @@ async def test_a_start_that_is_given_up_says_what_it_waited_for_and_closes(
 ) -> None:
     site.write({"app/boot.py": HOOKS + "\n    async def will_ready(self): await self.app.gate.wait()\n"})
     (site.directory / "app/boot.py").write_text(
-        HOOKS.replace("async def will_ready(self): self.tell", "async def will_ready(self):\n        await self.app.gate.wait()\n        self.tell")
+        HOOKS.replace(
+            "async def will_ready(self): self.tell", "async def will_ready(self):\n        await self.app.gate.wait()\n        self.tell"
+        )
     )
     app = site.load(framework)
     app.gate = asyncio.Event()

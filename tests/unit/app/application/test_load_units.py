@@ -366,7 +366,12 @@ async def test_custom_loaders_fill_the_application_and_the_context(site: Project
     repository = "class {name}Repository:\n    def __init__(self, owner):\n        self.owner = owner\n"
     site.plugin("one", {"app/repository/mail.py": repository.format(name="Mail")})
     site.enable("one")
-    site.write({"app/repository/post.py": repository.format(name="Post"), "app/adapter/deep/disk.py": "class Disk:\n    def __init__(self, app):\n        self.app = app\n"})  # noqa: E501
+    site.write(
+        {
+            "app/repository/post.py": repository.format(name="Post"),
+            "app/adapter/deep/disk.py": "class Disk:\n    def __init__(self, app):\n        self.app = app\n",
+        }
+    )  # noqa: E501
     site.configure(
         custom_loader={
             "repository": {"directory": "app/repository", "inject": "ctx", "loadunit": True},
@@ -391,7 +396,9 @@ async def test_a_custom_loader_must_not_hide_what_is_there(site: Project) -> Non
 # ── imports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("file", ["service/user.py", "controller/home.py", "middleware/some.py", "boot.py", "extend/context.py", "router.py"])
+@pytest.mark.parametrize(
+    "file", ["service/user.py", "controller/home.py", "middleware/some.py", "boot.py", "extend/context.py", "router.py"]
+)
 def test_a_syntax_error_names_file_and_line(site: Project, file: str) -> None:
     site.write({f"app/{file}": "a = 1\nclass (:\n"})
     with pytest.raises(BrokenFileError, match=re.escape(f"{site.directory / 'app' / file}:2: ")):

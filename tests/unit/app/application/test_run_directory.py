@@ -21,7 +21,11 @@ def dumping(site: Project) -> Project:
     """An application with secrets and a route, which writes its dumps."""
     site.plugin("one", {"config/default.py": "config = {'one': {'kept': 1, 'api_key': 'hidden'}}"}, version="1.2.3", dependencies=("two",))
     site.plugin("two", {})
-    site.write({"config/plugin.py": "plugins = {'one': {'package': 'one'}, 'two': {'package': 'two'}, 'three': {'enable': False, 'package': 'three'}}\n"})  # noqa: E501
+    site.write(
+        {
+            "config/plugin.py": "plugins = {'one': {'package': 'one'}, 'two': {'package': 'two'}, 'three': {'enable': False, 'package': 'three'}}\n"
+        }
+    )  # noqa: E501
     site.configure(
         dump={"enable": True, "ignore_paths": ["own.private"]},
         keys="abc,def",
@@ -170,7 +174,9 @@ async def test_what_cannot_be_written_is_a_warning_and_no_failure(dumping: Proje
 
 
 async def test_values_json_has_no_word_for_are_shown_by_name(dumping: Project) -> None:
-    dumping.write({"app/boot.py": boot("def config_did_load(self):\n    self.config['own'] = {'call': print, 'kind': dict, 'object': self}")})
+    dumping.write(
+        {"app/boot.py": boot("def config_did_load(self):\n    self.config['own'] = {'call': print, 'kind': dict, 'object': self}")}
+    )
     async with dumping.running():
         own = read(dumping, "application_config.json")["config"]["own"]
     assert own == {"call": "<function print>", "kind": "<class dict>", "object": "<AppBoot>"}

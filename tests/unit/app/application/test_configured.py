@@ -209,7 +209,7 @@ def test_plugins_are_in_the_order_of_their_dependencies_and_switched_by_the_envi
     monkeypatch.setenv("TAMAGO_PLUGINS", json.dumps({"one": False, "static": False}))
     assert list(site.load().plugins) == ["onerror", "three", "two"]
     monkeypatch.setenv("TAMAGO_PLUGINS", json.dumps({"two": False}))
-    with pytest.raises(DisabledPluginError, match="the plugin 'two' is disabled .*, but 'one' needs it"):
+    with pytest.raises(DisabledPluginError, match=r"the plugin 'two' is disabled .*, but 'one' needs it"):
         site.load()
     monkeypatch.setenv("TAMAGO_PLUGINS", "{two}")
     with pytest.raises(PluginDeclarationError, match="TAMAGO_PLUGINS is not JSON"):

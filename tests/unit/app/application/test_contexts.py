@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any
 
 import pytest
 from tests.unit.app.application.project import Project, boot
+from tests.web.edge import until
 
 import tamago
 from tamago.app import Context
@@ -61,7 +63,8 @@ async def test_an_anonymous_scope_has_a_current_context_with_services(site: Proj
     site.write({"app/service/user.py": "from tamago.app import Service\nclass UserService(Service): ...\n"})
     async with site.running() as app:
         async with app.anonymous_scope(url="/some?a=1", headers={"x-who": "me"}) as ctx:
-            assert app.current_context is ctx is current_context()
+            assert app.current_context is ctx
+            assert current_context() is app.current_context
             assert (ctx.path, ctx.query, ctx.get("X-Who"), ctx.ip) == ("/some", {"a": "1"}, "me", "127.0.0.1")
             assert ctx.service.user.ctx is ctx
         assert app.current_context is None
@@ -114,8 +117,7 @@ async def test_background_work_is_finished_before_anything_is_closed(site: Proje
         app.before_close(lambda: order.append("closed"))
         app.run_in_background(sweep)
         closing = asyncio.create_task(app.close())
-        while not app.background:
-            await asyncio.sleep(0)
+        await until(lambda: len(app.background) == 2)
         gate.set()
         await closing
     assert sorted(order[:2]) == ["mop", "sweep"]
@@ -318,11 +320,9 @@ async def test_agent_and_application_talk_and_share_one_directory(site: Project)
     )
     async with site.agent() as agent, site.running() as app:
         assert agent.messenger is app.messenger is tamago.messenger
-        await app.messenger.drain()
-        told = agent.loaded, __import__("app.boot").boot.AppBoot.told
-        while not told[1]:
-            await asyncio.sleep(0)
-        assert told[1] == [{"asked": 1}]
+        told: list[Any] = sys.modules["app.boot"].AppBoot.told
+        await until(lambda: told)
+        assert told == [{"asked": 1}]
 
 
 # ── an HTTP client ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,8 +13,7 @@ import pytest
 from fastapi import FastAPI, WebSocket
 from flask import Flask, request as flask_request
 from tests.unit.app.application.project import Project
-from tests.web.edge import Served, context, request, running, until
-from tests.web.edge import CountingMeter
+from tests.web.edge import CountingMeter, Served, context, request, running, until
 from websockets.asyncio.client import connect
 
 from tamago.server.framework import FrameworkAgentLife, FrameworkWorker

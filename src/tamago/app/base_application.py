@@ -32,6 +32,7 @@ from tamago.core.lifecycle import Lifecycle
 from tamago.core.redact import redact
 from tamago.core.steps import Step
 from tamago.core.timing import Timing
+from tamago.errors import TamagoError
 from tamago.ready import Ready
 from tamago.types import Role
 
@@ -43,6 +44,13 @@ AnyListener = TypeVar("AnyListener", bound=Callable[..., object])
 AnyCallback = TypeVar("AnyCallback", bound=Callable[[], object])
 
 _log = logging.getLogger("tamago.app")
+
+
+class StartedError(TamagoError):
+    """An application is started a second time."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the application {name!r} was started already", hint="load it anew: `Application.load(directory)`")
 
 
 class BaseApplication:
@@ -63,6 +71,7 @@ class BaseApplication:
         self.config = Config()
         self.events = Events()
         self._loggers: Loggers | None = None
+        self._started = False
         self._lifecycle = Lifecycle((), self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
         # Registered first, so they come after everybody's; each has its turn, whatever happens to the others.
         self._lifecycle.before_close(self._close_loggers)
@@ -173,7 +182,13 @@ class BaseApplication:
         self._lifecycle.after_fork()
 
     async def start(self) -> None:
-        """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
+        """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close.
+
+        Raises StartedError for one that was started before, whatever became of it: its hooks have run.
+        """
+        if self._started:
+            raise StartedError(self.name)
+        self._started = True
         try:
             await self._configure()
             await self._lifecycle.boot(self._last_step())

@@ -36,6 +36,7 @@ class Mounts:
     def __init__(self) -> None:
         self._mounts: list[Mount] = []
         self._lifespans: list[MountedLifespan] = []
+        self._started = False
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -44,6 +45,10 @@ class Mounts:
 
     def add(self, prefix: str, app: Any) -> None:
         """Mount an ASGI or WSGI application. Raises MountError."""
+        if self._started:
+            raise MountError(
+                f"cannot mount an application at {prefix!r}: ours has started", hint="mount it in a boot class, up to `will_ready`"
+            )
         whole = prefix.rstrip("/")
         if not whole.startswith("/") or "?" in whole or "//" in whole:
             raise MountError(f"cannot mount an application at {prefix!r}", hint="give the beginning of a path, such as `/admin`")
@@ -71,6 +76,7 @@ class Mounts:
 
     async def start(self) -> None:
         """Run the start-up of each. Raises what fails; `stop` undoes what was done by then."""
+        self._started = True
         for mount in self._mounts:
             lifespan = MountedLifespan(mount.app)
             self._lifespans.append(lifespan)

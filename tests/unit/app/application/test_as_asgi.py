@@ -94,6 +94,16 @@ def http(app: Any, **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, **options), base_url="http://testserver")
 
 
+@contextlib.asynccontextmanager
+async def started(app: Any) -> AsyncIterator[None]:
+    """Have an application run in the block."""
+    await app.start()
+    try:
+        yield
+    finally:
+        await app.close()
+
+
 # ── uvicorn ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -186,11 +196,11 @@ async def test_an_application_that_was_not_started_says_so(shop: Project) -> Non
 async def test_a_root_path_hides_no_mount_and_no_route(shop: Project) -> None:
     inner = FastAPI()
     inner.get("/")(lambda: {"inner": True})
-    async with shop.running() as app:
-        app.mount("/inner", inner)
-        async with http(app, root_path="/shop") as client:
-            assert (await client.get("/shop/inner/")).json() == {"inner": True}
-            assert (await client.get("/inner/")).json() == {"inner": True}
+    app = mounting(shop, [], inner=inner)
+    async with started(app), http(app, root_path="/shop") as client:
+        assert (await client.get("/shop/")).json()["current"] is True
+        assert (await client.get("/shop/inner/")).json() == {"inner": True}
+        assert (await client.get("/inner/")).json() == {"inner": True}
 
 
 # ── mounted applications ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,6 +232,13 @@ def mounting(site: Project, told: list[str], hook: str = "config_did_load", **ap
     app.others, app.told = apps, told
     app.ready(lambda: told.append("ready"))
     return app
+
+
+async def test_an_application_is_mounted_before_the_start_or_not_at_all(shop: Project) -> None:
+    async with shop.running() as app:
+        with pytest.raises(MountError, match="has started") as caught:
+            app.mount("/late", FastAPI())
+    assert "boot class" in caught.value.hint
 
 
 @pytest.mark.parametrize("hook", ["config_will_load", "config_did_load", "did_load", "will_ready"])

@@ -13,6 +13,7 @@ from tests.web.edge import until
 
 from tamago.app import Agent, Application
 from tamago.core.lifecycle import BootStoppedError, CloseTimeoutError
+from tamago.errors import TamagoError
 
 pytestmark = pytest.mark.anyio
 
@@ -331,6 +332,26 @@ async def test_a_failed_start_leaves_nothing_behind(site: Project, framework: ty
         await app.start()
     assert leavings(site) == before
     ended(threads)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_an_application_is_started_once(site: Project, ended: bool) -> None:
+    async with site.running() as app:
+        if ended:
+            await app.close()
+        with pytest.raises(TamagoError, match="was started already") as caught:
+            await app.start()
+        assert "Application.load" in caught.value.hint
+        assert app.ready.is_ready
+
+
+async def test_an_application_whose_start_failed_is_loaded_anew(site: Project, framework: type[Application]) -> None:
+    fail(site, "app", "did_load")
+    app = site.load(framework)
+    with pytest.raises(LookupError):
+        await app.start()
+    with pytest.raises(TamagoError, match="was started already"):
+        await app.start()
 
 
 async def test_applications_can_follow_each_other_in_one_process(site: Project, framework: type[Application]) -> None:

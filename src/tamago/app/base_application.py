@@ -17,6 +17,7 @@ from tamago.app.current import current
 from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
+from tamago.app.loaded_dump import describe_loaded
 from tamago.app.logging import CustomLogger, Loggers, build_loggers
 from tamago.app.plain_values import check_plain_values
 from tamago.core.app_info import AppInfo
@@ -275,25 +276,9 @@ class BaseApplication:
         options = self.config["dump"]
         if not options.enable:
             return
-        plugins = {
-            plugin.name: {
-                "enable": plugin.enable,
-                "package": plugin.package,
-                "path": str(plugin.directory or ""),
-                "dependencies": plugin.dependencies,
-                "optional": plugin.optional,
-                "env": plugin.env,
-                "from": plugin.declared_in,
-                "version": plugin.version,
-                "implicit": plugin.implicit,
-                "dependents": plugin.dependents,
-            }
-            for plugin in self.loaded.plugins.all.values()
-        }
-        info = {name: str(getattr(self.info, name)) for name in ("name", "directory", "env", "scope", "home", "root")}
         config = redact(self.config, ignore_paths=options.ignore_paths)
         place = self.rundir
-        dump_config(place, self.kind, {"config": config, "plugins": plugins, "info": info}, self._origins, log=self.core_logger)
+        dump_config(place, self.kind, {"config": config, **describe_loaded(self.loaded)}, self._origins, log=self.core_logger)
         dump_timing(place, self.kind, self.timing, log=self.core_logger)
 
     @property

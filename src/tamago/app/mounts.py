@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tamago.app.asgi_exchange import Message, Receive, Scope, Send
@@ -24,10 +24,15 @@ class MountError(TamagoError):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """An application, and the path before its own: `prefix` has no slash at its end."""
+    """An application, and the path before its own: `prefix` has no slash at its end.
+
+    `state` is what its lifespan keeps for its requests (ASGI, lifespan state); `release` gives back what the mount itself made.
+    """
 
     prefix: str
     app: AsgiApp
+    state: dict[str, Any] = field(default_factory=dict)
+    release: Callable[[], object] = lambda: None
 
 
 class Mounts:
@@ -54,7 +59,7 @@ class Mounts:
             raise MountError(f"cannot mount an application at {prefix!r}", hint="give the beginning of a path, such as `/admin`")
         if any(mount.prefix == whole for mount in self._mounts):
             raise MountError(f"there is an application at {whole!r} already", hint="mount the second one elsewhere")
-        self._mounts.append(Mount(whole, app if is_asgi(app) else _from_wsgi(app)))
+        self._mounts.append(Mount(whole, app) if is_asgi(app) else _from_wsgi(whole, app))
         self._mounts.sort(key=lambda mount: -len(mount.prefix))
 
     def of(self, scope: Scope) -> Mount | None:
@@ -72,13 +77,13 @@ class Mounts:
         root = scope.get("root_path", "")
         path = scope["path"]
         whole = path if root and path.startswith(root) else root + path
-        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole}, receive, send)
+        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole, "state": dict(mount.state)}, receive, send)
 
     async def start(self) -> None:
         """Run the start-up of each. Raises what fails; `stop` undoes what was done by then."""
         self._started = True
         for mount in self._mounts:
-            lifespan = MountedLifespan(mount.app)
+            lifespan = MountedLifespan(mount.app, mount.state)
             self._lifespans.append(lifespan)
             await lifespan.start()
 
@@ -95,14 +100,17 @@ class Mounts:
             for lifespan in self._lifespans:
                 lifespan.abandon()
             self._lifespans.clear()
+            for mount in self._mounts:
+                mount.release()
         raise_all(errors)
 
 
 class MountedLifespan:
     """The life of one mounted application (ASGI lifespan). Many have none and raise at the mere question; that is no failure."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, state: dict[str, Any]) -> None:
         self._app = app
+        self._state = state
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._heard: asyncio.Queue[Message | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -138,7 +146,8 @@ class MountedLifespan:
 
     async def _run(self) -> None:
         try:
-            await self._app({"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, self._say, self._hear)
+            scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+            await self._app(scope, self._say, self._hear)
         except Exception:
             if self._knows_lifespan:
                 logger.exception("a mounted application failed in its lifespan")
@@ -166,10 +175,10 @@ def is_asgi(app: Any) -> bool:
     return len(positional) == 3
 
 
-def _from_wsgi(app: Any) -> AsgiApp:
+def _from_wsgi(prefix: str, app: Any) -> Mount:
     try:
         from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
     except ImportError:
         raise MountError("a WSGI application needs the a2wsgi package to be mounted", hint="run: pip install 'tamago[wsgi]'") from None
-    wrapped: AsgiApp = WSGIMiddleware(app)  # type: ignore[assignment]
-    return wrapped
+    wrapped: Any = WSGIMiddleware(app)
+    return Mount(prefix, wrapped, release=lambda: wrapped.executor.shutdown(wait=False))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from flask import Flask
 from tests.unit.app.application.project import Project, boot
 from tests.web.edge import Client, listen, request, until
@@ -289,7 +290,27 @@ async def test_a_mounted_application_that_never_ends_is_left_with_its_time(shop:
     await asyncio.wait_for(until(lambda: not [task for task in asyncio.all_tasks() if "mounted" in task.get_name()]), 20)
 
 
+async def test_what_a_mounted_application_keeps_from_its_start_is_in_its_requests(shop: Project) -> None:
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[dict[str, str]]:
+        yield {"database": "opened"}
+
+    inner = FastAPI(lifespan=life)
+
+    @inner.get("/")
+    def index(asked: Request) -> list[str | None]:
+        seen = [asked.state.database, getattr(asked.state, "left", None)]
+        asked.state.left = "by the request before"
+        return seen
+
+    app = mounting(shop, [], inner=inner)
+    async with started(app), http(app) as client:
+        for _ in range(2):
+            assert (await client.get("/inner/")).json() == ["opened", None]
+
+
 async def test_a_mounted_wsgi_application_is_told_where_it_is(shop: Project) -> None:
+    threads = set(threading.enumerate())
     flask = Flask("inner")
 
     @flask.get("/who/<name>")
@@ -302,4 +323,8 @@ async def test_a_mounted_wsgi_application_is_told_where_it_is(shop: Project) -> 
     await app.start()
     async with http(app) as client:
         assert (await client.get("/flask/who/egg")).json() == {"name": "egg", "root": "/flask"}
+    assert set(threading.enumerate()) > threads
     await app.close()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(20)  # its threads were told to end
+        assert not thread.is_alive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -122,6 +123,8 @@ async def test_frameworks_on_frameworks_configure_from_the_base_upwards(site: Pr
         assert [unit.name for unit in app.loaded.units] == ["onerror", "static", "one", "tamago.app", "base", "top", "small"]
         assert app.config.who == "top"
         assert app.config.deep == {"base": 1, "top": 2, "app": 3, "list": [3]}
+    agent = sys.modules["top"].Agent.load(site.directory, env="unittest")
+    assert agent.loaded.units == app.loaded.units
     async with site.running(top, env="prod") as app:
         assert app.config.who == "one prod", "a plugin's file for the environment wins over everyone's default"
 

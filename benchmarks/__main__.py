@@ -9,6 +9,7 @@ import sys
 
 from benchmarks import (
     accepting,
+    booting,
     connections,
     draining,
     frameworks,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "connections": connections,
     "http": throughput,
     "framework": frameworks,
+    "framework-start": booting,
     "websocket": websocket_echo,
     "access-log": recording,
     "accept": accepting,
@@ -48,6 +50,7 @@ QUICK = {
     "connections": ["--connections", "2000", "--seconds", "5"],
     "http": ["--repeat", "1"],
     "framework": ["--repeat", "1"],
+    "framework-start": ["--repeat", "3"],
     "websocket": ["--repeat", "1"],
     "access-log": ["--repeat", "1"],
     "accept": ["--repeat", "2"],

@@ -137,6 +137,11 @@ def _framework(result: Result) -> Iterator[Goal]:
     yield Goal(text=f"{PLAIN}: share of {BARE.name}'s CPU", measured=share(PLAIN, BARE.name), limit=1.6)
 
 
+def _framework_start(result: Result) -> Iterator[Goal]:
+    ours, theirs = (_row(result, server=name)["served"]["median"] for name in (TAMAGO, EGGS))
+    yield Goal(text="first answer: share of Egg's time", measured=ours / theirs, limit=1.0)
+
+
 def _websocket(result: Result) -> Iterator[Goal]:
     for size in sorted({row["size"] for row in result.rows}):
         ours, theirs = (_row(result, server=name, size=size)["rate"]["median"] for name in (TAMAGO, "uvicorn"))
@@ -167,6 +172,7 @@ GOALS: dict[str, Callable[[Result], Iterator[Goal]]] = {
     "idle": _idle,
     "http": _http,
     "framework": _framework,
+    "framework-start": _framework_start,
     "websocket": _websocket,
     "accept": _accept,
     "drain": _drain,

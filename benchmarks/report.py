@@ -103,6 +103,13 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
             "becomes JSON. The same two routes in each framework; `bare protocol` and Node's http do the work by hand."
         ),
     ),
+    "framework-start": (
+        "Framework, start",
+        (
+            "From the command to the first answer, with one worker: the example blog with three plugins, SQLAlchemy and a database file, "
+            "and Egg with two routes."
+        ),
+    ),
     "websocket": (
         "Websocket",
         "Text messages echoed by a plain ASGI application; each connection sends the next when the last one is back.",

@@ -217,8 +217,15 @@ class FrameworkAgent(Protocol):
     def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
 
+    async def configure(self) -> None:
+        """Load and check the configuration; raises what is wrong with it."""
+
     async def start(self) -> None:
         """Boot; raises what failed."""
+
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order."""
 
     def progress(self) -> str:
         """Say what the boot is waiting for."""
@@ -240,8 +247,9 @@ class FrameworkApplication(FrameworkAgent, Protocol):
     def mounts(self) -> tuple[bytes, ...]:
         """Beginnings of request targets that go by ASGI, since other people's applications answer them."""
 
-    def handle(self, exchange: Exchange) -> Awaitable[object]:
-        """Answer a request."""
+    @property
+    def handle(self) -> Callable[[Any], Awaitable[object]]:
+        """A function that answers an `Exchange`. There once `start` is through, as `mounts` is."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
@@ -264,6 +272,10 @@ class WorkerRuntime(Protocol):
         `closing` is True when the whole cluster stops: first take everything that waits in the accept queue, then close the listeners.
         The cluster puts a deadline on the process from outside.
         """
+
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
 
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
@@ -288,6 +300,10 @@ class AgentRuntime(Protocol):
     async def ready(self) -> None:
         """The cluster serves and no other agent is active (`server_did_ready`). Called once."""
 
+    @property
+    def phases(self) -> Sequence[tuple[str, float]]:
+        """What `start` spent its seconds on, in order; empty where that is one piece."""
+
     def progress(self) -> str:
         """Say what the boot is waiting for, "" if nothing is known: for the log, when it takes too long."""
 
@@ -300,6 +316,9 @@ class Target(Protocol):
 
     def load(self) -> None:
         """Import everything. Runs without an event loop. Anything raised fails the boot, with its traceback."""
+
+    def check(self) -> None:
+        """Look further than `load` does for what would fail a start, without starting anything. For `tamago check`; after `load`."""
 
     def worker(self, context: WorkerContext) -> WorkerRuntime: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -32,11 +33,17 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted({block.page for block in BLOCKS if block.marked}), ids=_name)
+@pytest.mark.parametrize("page", sorted({block.page for block in BLOCKS if block.mark}), ids=_name)
 def test_the_marked_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    # In a process of its own: the messenger of this one belongs to other tests.
+    # In a process of its own: the messenger of this one, and what `app` means in it, belong to other tests.
     done = subprocess.run(
-        [sys.executable, fenced.__file__, str(page)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-m", fenced.__name__, str(page)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
     assert done.returncode == 0, done.stderr
 

@@ -196,6 +196,15 @@ def test_what_is_wrong_with_an_application_ends_its_start(small: Site, file: str
         assert part in output, output
 
 
+def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(small: Site) -> None:
+    assert small.run("check").returncode == 0
+    small.write("config/default.py", "async def config(info):\n    return {'notfound': {'page': '/'}}\n")
+    failed = small.run("check")
+    assert failed.returncode == 2
+    assert "notfound.page" in failed.stderr
+    assert not (small.home / "logs").exists()
+
+
 def test_a_hook_that_never_ends_is_named_when_the_boot_times_out(small: Site) -> None:
     small.write(
         "app/boot.py",

@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from tests.web.apps import Gate, answer, echo, hello, no_lifespan
 from tests.web.conftest import Run
-from tests.web.edge import Served, context, request, serving
+from tests.web.edge import CountingMeter, Served, context, request, running, serving
 from tests.web.test_websocket import Echo, client
 from tests.web.test_wsgi import serving as serving_wsgi
 
 from tamago.log import LogFileError
 from tamago.server.access_log import AccessLog
 from tamago.server.asgi import Receive, Scope, Send
+from tamago.server.exchange import Exchange
+from tamago.server.native import NativeWorker
 from tamago.types import ServerOptions
 
 FORM = "{method} {target} {status} {bytes} {completion}"
@@ -53,6 +55,19 @@ def test_every_answer_has_its_line(run: Run, log: Path) -> None:
             for bodiless in (False, False, True):
                 await connection.reply(bodiless=bodiless)
         assert lines(log) == ["GET /a?b 200 0 complete", "POST /c 200 5 complete", "HEAD /d 200 0 complete"]
+
+    run(main())
+
+
+def test_an_answer_given_in_one_step_has_its_line(run: Run, log: Path) -> None:
+    async def app(exchange: Exchange) -> None:
+        exchange.respond(200, [(b"content-length", b"5")], b"hello")
+
+    async def main() -> None:
+        meter = CountingMeter()
+        async with running(NativeWorker(app, context(ServerOptions(**logging_to(log)), meter)), meter) as served:
+            assert (await served.get()).body == b"hello"
+        assert lines(log) == ["GET / 200 5 complete"]
 
     run(main())
 

@@ -33,8 +33,15 @@ pytestmark = pytest.mark.anyio
 FRONTS = ["edge", "edge by ASGI", "uvicorn"]
 
 
+@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
 class Application(FakeApplication):
     """As much of an application as whoever serves one needs."""
+
+    phases = ()
 
     mounts: tuple[bytes, ...] = ()
     threads_all_busy: Any = None

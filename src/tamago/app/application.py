@@ -110,7 +110,8 @@ class Application(BaseApplication):
 
     # ── in each process: what depends on configuration ───────────────────────────────────────────────────────────────
 
-    def _configured(self) -> None:
+    def _build(self) -> None:
+        super()._build()
         config = self.config
         self.keys = Keys(config["keys"])
         self.threads = ThreadPool(size=config["threads"].size, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
@@ -121,9 +122,7 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
-        for routes in self._routes:
-            routes(self.router)
-        self.router.add_controllers()
+        self.register_routes()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
 
         endpoints = compile_handlers(self.router.routes, app=self)
@@ -134,6 +133,13 @@ class Application(BaseApplication):
         self.table = self.router.compile(endpoint_of)
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
+
+    def register_routes(self) -> Router:
+        """Register every route of `app/router.py` and of the controllers' decorators, once. Needs no configuration."""
+        for routes in self._routes:
+            routes(self.router)
+        self.router.add_controllers()
+        return self.router
 
     def _last_step(self) -> Step | None:
         return Step(title="Start", where="mounted applications", call=self._mounts.start)
@@ -185,6 +191,8 @@ class Application(BaseApplication):
                 current.reset(token)
 
     async def _start_alone(self) -> None:
+        # The messenger of a process alone belongs to the loop that used it last; handlers in threads send from the first request on.
+        await self.messenger.drain()
         await self.start()
         await self.server_ready()
 

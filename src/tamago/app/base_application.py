@@ -5,31 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-
-import msgspec
 
 import tamago
 from tamago.app.current import current
 from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
-from tamago.app.loaded_dump import describe_loaded
-from tamago.app.logging import CustomLogger, Loggers, build_loggers
+from tamago.app.logging import Loggers, build_loggers
 from tamago.app.plain_values import check_plain_values
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
 from tamago.core.config_check import check_config
-from tamago.core.config_errors import ConfigError
 from tamago.core.config_loading import load_config
-from tamago.core.config_problems import convert
+from tamago.core.config_merge import LoadedConfig
 from tamago.core.dumps import dump_config, dump_timing
 from tamago.core.extending import compose, find_extends
 from tamago.core.lifecycle import Lifecycle
+from tamago.core.plugin_views import describe
 from tamago.core.redact import redact
 from tamago.core.steps import Step
 from tamago.core.timing import Timing
@@ -71,6 +70,8 @@ class BaseApplication:
         self.timing = loaded.timing
         self.config = Config()
         self.events = Events()
+        self.phases: list[tuple[str, float]] = []
+        """What the start spent its seconds on, in order; more precisely in `timing`."""
         self._loggers: Loggers | None = None
         self._started = False
         self._lifecycle = Lifecycle((), self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
@@ -191,8 +192,11 @@ class BaseApplication:
             raise StartedError(self.name)
         self._started = True
         try:
-            await self._configure()
-            await self._lifecycle.boot(self._last_step())
+            with self._phase("config"):
+                await self.configure()
+                self._build()
+            with self._phase("hooks"):
+                await self._lifecycle.boot(self._last_step())
         except asyncio.CancelledError:
             _log.error("the start was stopped: %s", self.progress())
             await self._close_after_failure()
@@ -206,6 +210,12 @@ class BaseApplication:
         self.timing.disable()
         self._name_slow_steps()
         self.loggers.ready()
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = perf_counter()
+        yield
+        self.phases.append((name, perf_counter() - began))
 
     def progress(self) -> str:
         """Say what the start waits for, and what it has spent its time on."""
@@ -227,23 +237,28 @@ class BaseApplication:
         seconds = self.config.get("close_timeout")
         return seconds if isinstance(seconds, int | float) and seconds >= 0 else 10.0
 
-    async def _configure(self) -> None:
+    async def configure(self) -> None:
+        """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""
+        configured = await self.load_configuration()
+        with self.timing.measure("Check Config"):
+            self.config = check_config(configured, self.loaded.models)
+            check_plain_values(self.config, configured.origins)
+        self._origins = configured.origins
+
+    async def load_configuration(self) -> LoadedConfig:
+        """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
         self.config = configured.values
         await self._lifecycle.configure_will()
         await self._lifecycle.configure_did()
-        with self.timing.measure("Check Config"):
-            self.config = check_config(configured, loaded.models)
-            check_plain_values(self.config, configured.origins)
-        self._origins = configured.origins
-        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=custom_loggers(self.config), current=current.get)
-        self._loggers.listen(self.messenger)
-        self._configured()
+        return configured
 
-    def _configured(self) -> None:
+    def _build(self) -> None:
         """Make what depends on configuration."""
+        self._loggers = build_loggers(self.config["logger"], self.info, self.role, custom=self.config["custom_logger"], current=current.get)
+        self._loggers.listen(self.messenger)
 
     def _last_step(self) -> Step | None:
         """Return what the process must have done after every hook and before it is ready."""
@@ -276,20 +291,19 @@ class BaseApplication:
         options = self.config["dump"]
         if not options.enable:
             return
+        info = {name: str(getattr(self.info, name)) for name in ("name", "directory", "env", "scope", "home", "root")}
         config = redact(self.config, ignore_paths=options.ignore_paths)
         place = self.rundir
-        dump_config(place, self.kind, {"config": config, **describe_loaded(self.loaded)}, self._origins, log=self.core_logger)
+        dump_config(
+            place,
+            self.kind,
+            {"config": config, "plugins": describe(self.loaded.plugins), "info": info},
+            self._origins,
+            log=self.core_logger,
+        )
         dump_timing(place, self.kind, self.timing, log=self.core_logger)
 
     @property
     def rundir(self) -> Path:
         """Where the dumps go."""
         return self.directory / (self.config["dump"].directory or "run")
-
-
-def custom_loggers(config: Mapping[str, Any]) -> dict[str, CustomLogger]:
-    """Return the entries of `config.custom_logger`. Raises ConfigError."""
-    try:
-        return {name: convert(dict(entry), CustomLogger) for name, entry in config["custom_logger"].items()}
-    except msgspec.ValidationError as error:
-        raise ConfigError([f"custom_logger: {error}"]) from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS: Final = {
+    "new": "tamago.cli.new:new",
     "start": "tamago.cli.start:start",
     "stop": "tamago.cli.stop:stop",
     "reload": "tamago.cli.reload:reload",
@@ -32,6 +33,9 @@ COMMANDS: Final = {
     "check": "tamago.cli.check:check",
     "config": "tamago.cli.config:config",
     "trace": "tamago.cli.trace:trace",
+    "plugins": "tamago.cli.plugins:plugins",
+    "routes": "tamago.cli.routes:routes",
+    "types": "tamago.cli.types:types",
 }
 """Every command of ours, in the order of `--help`, and where it is."""
 

@@ -21,7 +21,9 @@ def main() -> int:
     module, _, attribute = spec.loader.partition(":")
     factory: TargetFactory = getattr(importlib.import_module(module), attribute)
     try:
-        factory(spec).load()
+        target = factory(spec)
+        target.load()
+        target.check()
     except TamagoError as error:
         show_error(error, sys.stderr)
         return int(error.exit_code)

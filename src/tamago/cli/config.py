@@ -1,4 +1,4 @@
-"""`tamago config`: every setting as it would be used, and where it comes from."""
+"""`tamago config`: every setting as it would be used, and where it comes from; with --why, a key of the application's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from tamago.cli import config_why
 from tamago.cli.flags import BY_ARGUMENT, FlagValue, accepts_settings, given
+from tamago.cli.looking_into import require_framework
 from tamago.cli.output import print_json
 from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value, default_text
 from tamago.cluster.settings_sources import load
@@ -19,14 +21,28 @@ def config(
     directory: Annotated[str, typer.Argument(metavar="[DIR]", help="Directory of the application.", show_default=False)] = ".",
     *,
     explain: Annotated[bool, typer.Option("--explain", help="Say where each value comes from.")] = False,
+    why: Annotated[
+        str,
+        typer.Option(
+            "--why", metavar="KEY", help="Who sets a key in config/ of the application, such as logger.level.", show_default=False
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     **flags: FlagValue | None,
 ) -> int:
     """Show every setting.
 
-    As `start` would use it, in the notation of tamago.toml. Takes the flags of `start`.
+    As `start` would use it, in the notation of tamago.toml. Takes the flags of `start`. With --why it shows instead who sets a key of the
+    application's own configuration; the last one wins.
     """
     resolved = load(directory, os.environ, given(flags))
+    if why:
+        found = config_why.ask(require_framework(resolved.settings), why)
+        if json:
+            print_json(found)
+        else:
+            print("\n".join(config_why.lines(found)))
+        return 0
     if json:
         print_json(
             {

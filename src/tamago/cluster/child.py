@@ -121,6 +121,7 @@ class Child:
 
     async def _start(self, runtime: WorkerRuntime | AgentRuntime) -> None:
         await self._timed("boot", runtime.start())
+        self._phases = list(runtime.phases) or self._phases
         if self._boot.role == Role.WORKER.value:
             await self._timed("listen", cast("WorkerRuntime", runtime).serve(self._listeners))
             self._row.accepting = True

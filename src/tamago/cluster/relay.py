@@ -29,6 +29,9 @@ _encode = msgspec.msgpack.Encoder().encode
 # Plain ints, for the reason given in the messenger.
 _MESSAGE, _REQUEST, _REPLY, _ERROR, _CONTROL = map(int, Kind)
 _MASTER, _APP, _ALL, _PEER, _RANDOM, _PID = map(int, (Route.MASTER, Route.APP, Route.ALL, Route.PEER, Route.RANDOM, Route.PID))
+_PROCESSES: Final = (_PEER, _PID)
+_ANSWERS: Final = (_REPLY, _ERROR)
+_NEST: Final = Role.NEST
 
 _MAY_SAY: Final = {
     Role.NEST: (Hello, Imported, Forked, Failed),
@@ -134,12 +137,12 @@ class Relay:
     # ── what a child sends ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _feed(self, sender: Attached, view: memoryview) -> int:
-        skipped = min(sender.skip, len(view))
-        if skipped:
+        skipped = 0
+        if sender.skip:
+            skipped = min(sender.skip, len(view))
             sender.skip -= skipped
             view = view[skipped:]
         chunk = cut(view, sender.id)
-        sender.skip += chunk.skip
         hostile: set[str] = set()
         for run in chunk.runs:
             reason = self._dispatch(sender, run, view[run.start : run.stop])
@@ -148,24 +151,26 @@ class Relay:
         if chunk.forged:
             hostile.add("frames in the name of another process")
         if chunk.too_large:
+            sender.skip += chunk.skip
             hostile.add(f"a frame of {chunk.too_large} bytes, over the limit of {wire.MAX_BODY}")
         self._settle(sender)
-        for reason in sorted(hostile):
-            self._on_hostile(sender.id, reason)
+        if hostile:
+            for reason in sorted(hostile):
+                self._on_hostile(sender.id, reason)
         return skipped + chunk.taken
 
     def _dispatch(self, sender: Attached, run: Run, frames: memoryview) -> str:
         """Route a run; return why it was refused, or ""."""
         kind = run.kind
-        if kind == _MESSAGE and sender.role is not Role.NEST:
+        if kind == _MESSAGE and sender.role is not _NEST:
             return self._message(sender, run, frames)
         if kind == _CONTROL:
             return self._each(sender, run, frames, self._control)
-        if sender.role is Role.NEST:
+        if sender.role is _NEST:
             return f"a frame of kind {kind} from the nest"
         if kind == _REQUEST:
             return self._each(sender, run, frames, self._request)
-        if kind in (_REPLY, _ERROR):
+        if kind in _ANSWERS:
             return self._each(sender, run, frames, self._answer)
         return f"a frame of unknown kind {kind}"
 
@@ -184,7 +189,7 @@ class Relay:
         route = run.route
         if route == _RANDOM:
             return self._each(sender, run, frames, self._message_to_any)
-        if route in (_PEER, _PID):
+        if route in _PROCESSES:
             receiver = self._seating.process(run)
             if receiver is None:
                 self._refuse(sender.id, 0, nobody(run), run.frames)
@@ -217,7 +222,7 @@ class Relay:
         if not seq or run.route in (_MASTER, _APP, _ALL) or run.route > _PID:
             return f"a request with route {run.route} and number {seq}"
         seat: Seat | None = None
-        if run.route in (_PEER, _PID):
+        if run.route in _PROCESSES:
             receiver = self._seating.process(run)
         elif run.route == _RANDOM:
             receiver, seat = self._seating.any_ready(), self._seating.anyone
@@ -284,12 +289,12 @@ class Relay:
         again: list[Waiting] = []
         anyone: list[Waiting] = []
         for kind, route, slot, to, sender, seq, body in (frame for run in runs for frame in wire.split(run)):
-            if kind in (_REPLY, _ERROR):
+            if kind in _ANSWERS:
                 self.dropped_answers += 1
             if kind not in (_MESSAGE, _REQUEST):
                 continue
             self._ledger.settled(dead.id, sender, seq)
-            if seat is None or route in (_PEER, _PID):
+            if seat is None or route in _PROCESSES:
                 self._refuse(sender, seq, f"{dead.name} died before it got the message")
             else:
                 frame = wire.pack(kind, route, bytes(body), slot=slot, to=to, sender=sender, seq=seq)
@@ -327,17 +332,23 @@ class Relay:
 
     def _settle(self, sender: Attached | None = None) -> None:
         """Write all that was put, and stop reading from the sender while one of its receivers is behind."""
+        if self._complaints:
+            self._complain()
+        touched = self._touched
+        while touched:
+            receiver = touched.pop()
+            receiver.line.flush()
+            # A sender that just died, or is reading its last words, is not paused: nothing would ever resume it.
+            if pace.is_behind(receiver) and sender is not None and sender.id in self._seating.peers:
+                pace.pause(sender, receiver)
+
+    def _complain(self) -> None:
+        """Tell senders how many of their messages could not be delivered, but for those that are behind themselves."""
         for peer in [peer for peer in self._complaints if not pace.is_behind(peer)]:
             self._complaints.discard(peer)
             for reason, count in peer.refused.items():
                 self._put(peer, _undelivered(0, reason, count), 1)
             peer.refused.clear()
-        while self._touched:
-            receiver = self._touched.pop()
-            receiver.line.flush()
-            # A sender that just died, or is reading its last words, is not paused: nothing would ever resume it.
-            if sender is not None and sender.id in self._seating.peers and pace.is_behind(receiver):
-                pace.pause(sender, receiver)
 
     def _room(self, receiver: Attached) -> None:
         if pace.has_caught_up(receiver):

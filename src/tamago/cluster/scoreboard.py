@@ -21,7 +21,7 @@ FIELDS: Final = 16
 
 _ROW_BYTES: Final = FIELDS * 8
 
-_PEER, _SLOT, _GENERATION, _ACCEPTING, _HEARTBEAT, _BUSY_SINCE, _REQUESTS, _IN_FLIGHT, _CONNECTIONS, _RSS, _CPU, _PID, _ACCEPTED = range(13)
+_PEER, _SLOT, _GENERATION, _ACCEPTING, _HEARTBEAT, _BUSY_SINCE, _REQUESTS, _FINISHED, _CONNECTIONS, _RSS, _CPU, _PID, _ACCEPTED = range(13)
 
 STALE: Final = 2_500_000_000
 """Nanoseconds since the heartbeat, of one a second, after which a process does not count as one that could accept."""
@@ -38,10 +38,13 @@ class ScoreboardFullError(TamagoError):
 class Row:
     """What one process says of itself. It also is the `Meter` its HTTP edge counts on, a call of which is one or two stores."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_cells", "_finished", "_started")
 
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
+        # Ours as well, because reading a cell takes as long as writing it, and who counts is the only one who writes.
+        self._started = cells[_REQUESTS]
+        self._finished = cells[_FINISHED]
 
     @property
     def peer(self) -> int:
@@ -94,7 +97,7 @@ class Row:
     @property
     def in_flight(self) -> int:
         """Requests begun and not finished."""
-        return self._cells[_IN_FLIGHT]
+        return self._cells[_REQUESTS] - self._cells[_FINISHED]
 
     @property
     def connections(self) -> int:
@@ -133,13 +136,11 @@ class Row:
 
     def request_started(self) -> None:
         """Count a request."""
-        cells = self._cells
-        cells[_REQUESTS] += 1
-        cells[_IN_FLIGHT] += 1
+        self._started = self._cells[_REQUESTS] = self._started + 1
 
     def request_finished(self) -> None:
         """Count its end."""
-        self._cells[_IN_FLIGHT] -= 1
+        self._finished = self._cells[_FINISHED] = self._finished + 1
 
     def connection_opened(self) -> None:
         """Count a connection."""

@@ -37,6 +37,9 @@ class Seating:
         self.peers: dict[int, Attached] = {}
         self.agent = Seat("the agent") if agent else None
         self.workers: list[Seat] = []
+        # Invariant: the seats that a route means by itself; the list of workers is the one above.
+        agents = [self.agent] if self.agent is not None else []
+        self._by_route = {_AGENT: agents, _APP: self.workers, _ALL: agents}
         self.anyone = Seat("any worker")
         """Where a message for one worker waits while none is up; nobody ever sits here."""
         # Invariant: the active workers, by slot.
@@ -55,6 +58,7 @@ class Seating:
                 self.leave(seat.active)
             self.workers.pop()
             gone.append((seat, seat.line.take_all()))
+        self._by_route[_ALL] = [*self._by_route[_AGENT], *self.workers]
         return gone
 
     def sit(self, peer: Attached) -> Seat | None:
@@ -80,16 +84,9 @@ class Seating:
 
     def seats_for(self, run: Run) -> list[Seat] | None:
         """Return the seats a message is for, or None when a child may not send there."""
-        route = run.route
-        if route == _APP:
-            return self.workers
-        if route == _AGENT:
-            return [self.agent] if self.agent is not None else []
-        if route == _ALL:
-            return [self.agent, *self.workers] if self.agent is not None else self.workers
-        if route == _SLOT:
+        if run.route == _SLOT:
             return self.workers[run.slot - 1 : run.slot] if run.slot else []
-        return None
+        return self._by_route.get(run.route)
 
     def process(self, run: Run) -> Attached | None:
         """Return the process that is meant by PEER or PID, if it is there."""

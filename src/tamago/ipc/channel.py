@@ -1,4 +1,4 @@
-"""A child's end of its channel while its event loop runs: big reads, sends joined and flushed once a loop iteration.
+"""A child's end of its channel while its event loop runs: big reads, and sends that go at once or joined, as many as come together.
 
 Owns the socket, the outgoing bytes and their limits. It must not know what is inside a frame, nor who handles it.
 """
@@ -88,6 +88,8 @@ class Channel:
         self._read_buffer = memoryview(bytearray(READ_SIZE))
         self._out = bytearray()
         self._flush_due = False
+        # Invariant: True if the loop iteration that sent last sent several frames; the next will probably do the same.
+        self._in_burst = False
         # Invariant: True exactly while the kernel's buffer is full and the loop watches for space.
         self._blocked = False
         self._closed = False
@@ -111,7 +113,10 @@ class Channel:
         return self._closed
 
     def send(self, kind: int, route: int, slot: int, to: int, seq: int, body: bytes) -> None:
-        """Queue one frame; it leaves at the end of this loop iteration, joined with its neighbours."""
+        """Send one frame: the first of a loop iteration at once, those after it joined, at the iteration's end.
+
+        In a burst, that is after an iteration that sent several, the first waits for the others as well.
+        """
         if self._closed:
             raise ChannelClosedError
         if get_ident() != self._thread:
@@ -123,9 +128,14 @@ class Channel:
             self._make_room(size)
         out += self._pack(size, kind, route, slot, to, self._peer, seq)
         out += body
-        if not self._flush_due:
-            self._flush_due = True
-            self.loop.call_soon(self._flush)
+        if self._flush_due:
+            self._in_burst = True
+            return
+        self._flush_due = True
+        self.loop.call_soon(self._flush)
+        if not self._in_burst and not self._blocked:
+            self._write()
+        self._in_burst = False
 
     def _make_room(self, size: int) -> None:
         """Flush at once what is much already, and refuse what is too much."""
@@ -198,7 +208,8 @@ class Channel:
             self._end()
             return
         # What handlers send in answer leaves right below; no call_soon, and no wake-up in between.
-        due, self._flush_due = self._flush_due, True
+        due, in_burst = self._flush_due, self._in_burst
+        self._flush_due = True
         try:
             self._on_frames(self._decoder.feed(self._read_buffer[:count]))
         except FrameError:
@@ -206,9 +217,9 @@ class Channel:
             self._end()
             return
         finally:
-            self._flush_due = due
+            self._flush_due, self._in_burst = due, in_burst
             if self._out and not self._blocked:
-                self._flush()
+                self._write()
 
     def _receive_with_descriptors(self, buffer: memoryview) -> int:
         count, ancillary, _, _ = self._sock.recvmsg_into([buffer], ANCILLARY, CLOEXEC)

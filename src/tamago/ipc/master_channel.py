@@ -13,8 +13,9 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -36,12 +37,17 @@ _COUNT: Final = array.array("i").itemsize
 _shared = memoryview(bytearray(READ_SIZE))
 
 
-class _Entry(NamedTuple):
+@dataclass(slots=True)
+class _Entry:
     """One or more whole frames; with descriptors, exactly one."""
 
     data: bytes | memoryview
     frames: int
     descriptors: tuple[int, ...] = ()
+
+    def own(self) -> None:
+        """Copy a view that is about to end."""
+        self.data = bytes(self.data)
 
 
 class MasterChannel:
@@ -132,7 +138,7 @@ class MasterChannel:
         kept = len(self._rest)
         if kept:
             _shared[:kept] = self._rest
-        count = self._sock.recv_into(_shared[kept:])
+        count = self._sock.recv_into(_shared[kept:] if kept else _shared)
         if count:
             self._rest = b""
             self._hand_over(_shared[: kept + count])
@@ -153,9 +159,9 @@ class MasterChannel:
             taken = self.on_data(view)
         finally:
             self._busy = False
-        rest = view[taken:]
-        if not len(rest) or self._closed:
+        if taken == len(view) or self._closed:
             return
+        rest = view[taken:]
         if len(rest) >= HEADER_SIZE and (size := HEADER_SIZE + HEADER.unpack_from(rest)[0]) > READ_SIZE:
             # The relay takes what is too large itself, so this is at most MAX_BODY; untouched pages of it cost nothing.
             self._large = bytearray(min(size, HEADER_SIZE + MAX_BODY))
@@ -192,14 +198,17 @@ class MasterChannel:
 
     def flush(self) -> None:
         """Write what the kernel takes now, and the rest when it has room."""
-        if self._fresh:
-            if self._queue:
-                self._keep()
-            else:
-                self._queue.extend(self._fresh)
-                self._fresh.clear()
-                self._write()
-                self._own()
+        fresh = self._fresh
+        if self._queue:
+            self._keep()
+        elif len(fresh) == 1 and not fresh[0].descriptors:
+            self._write_alone(fresh.pop())
+        elif fresh:
+            self._queue.extend(fresh)
+            fresh.clear()
+            self._write()
+            for entry in self._queue:
+                entry.own()
         self._watch_for_room()
 
     def unsent(self) -> list[bytes]:
@@ -231,20 +240,32 @@ class MasterChannel:
     def _keep(self) -> None:
         """Make the fresh entries our own and put them behind the queue."""
         for entry in self._fresh:
-            self._queue.append(entry._replace(data=bytes(entry.data)))
+            entry.own()
+            self._queue.append(entry)
         self._fresh.clear()
-
-    def _own(self) -> None:
-        """Copy what a write left over of views that are about to end."""
-        if self._queue:
-            left = [entry._replace(data=bytes(entry.data)) for entry in self._queue]
-            self._queue.clear()
-            self._queue.extend(left)
 
     def _room(self) -> None:
         self._write()
         self._watch_for_room()
         self.on_room()
+
+    def _write_alone(self, entry: _Entry) -> None:
+        """Write an entry with no other before or behind it; queue it if the kernel does not take all of it.
+
+        It is what `_write` does, on a short way: nearly every message of a quiet cluster travels alone, and waits for these lines.
+        """
+        try:
+            sent = self._sock.send(entry.data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._broken, sent = True, 0
+        if sent == len(entry.data):
+            self.queued_bytes = self.queued_frames = 0
+        else:
+            entry.own()
+            self._queue.append(entry)
+            self._take_off(sent)
 
     def _write(self) -> None:
         while self._queue and not self._broken:

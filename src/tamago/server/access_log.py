@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from tamago.log import LogFile
 from tamago.server.access_line import Line, make_line
 from tamago.server.exchange import Exchange
+from tamago.server.response_head import Fields
 from tamago.server.status import BODILESS
 from tamago.types import WorkerContext
 
@@ -106,6 +107,10 @@ class LoggedExchange(Exchange):
             self.body_sent += len(data)
         if self.done:
             self._end(now)
+
+    def respond(self, status: int, fields: Fields, data: bytes) -> None:
+        self.start(status, fields)
+        self.write(data)
 
     def file_sent(self, size: int) -> None:
         self.body_sent += size

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from tamago.errors import TamagoError
@@ -61,6 +61,7 @@ class AgentLife:
     """What the lives of all agents have in common."""
 
     failed: asyncio.Future[None] | None = None
+    phases: Sequence[tuple[str, float]] = ()
 
     def progress(self) -> str:
         """Nothing is known of what a hosted agent does."""

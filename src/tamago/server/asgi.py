@@ -57,7 +57,8 @@ class AsgiHost:
 
     def exchange_type(self) -> type[AsgiExchange]:
         """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
-        return type("AsgiExchange", (AsgiExchange,), {"host": self})
+        # What may have to be cancelled needs its task from the beginning.
+        return type("AsgiExchange", (AsgiExchange,), {"host": self, "prompt": not self.cancel_on_disconnect})
 
     def origin(self, exchange: Exchange) -> tuple[tuple[str, int] | None, str]:
         """Return address and port of the client and its scheme, as far as trusted proxies vouch for them; port 0 where they don't say."""

@@ -139,8 +139,7 @@ class AsgiWebSocketExchange(TunnelExchange):
 class _MissingExtra(TunnelExchange):
     """Refuses websockets, and tells the log why."""
 
-    refusal = refusals.NO_WEBSOCKETS
-
     def __init__(self, *request: Any) -> None:
         super().__init__(*request)
+        self.refusal = refusals.NO_WEBSOCKETS
         logger.warning("%s: a websocket was refused: run `pip install 'tamago[ws]'` to have them", self.target.decode("latin-1"))

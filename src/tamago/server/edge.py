@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,6 @@ class Edge:
         self.server = HttpServer(options=context.options, meter=context.meter, exchange=exchange, websocket=websocket, loop=self._loop)
         self.server.bare_exchange = self._recording.bare_exchange
         self._acceptors: list[Acceptor] = []
-        self._connecting: set[asyncio.Task[object]] = set()
         self._arrivals: set[Arrival] = set()
         self._refused_at = -_LOG_INTERVAL
 
@@ -61,16 +61,22 @@ class Edge:
 
     def _join(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
         """Give the socket a transport and that protocol."""
-        # Directly and with a name, as `create_task` would format one for each connection.
-        task: asyncio.Task[object] = asyncio.Task(self._loop.connect_accepted_socket(make, sock), loop=self._loop, name="connect")
-        self._connecting.add(task)
         self.server.accepted()
-        task.add_done_callback(self._connected)
+        # By hand, as a task would take two more turns of the loop: it awaits one future, which is set once the protocol has the transport.
+        joining = self._loop.connect_accepted_socket(make, sock)
+        try:
+            joining.send(None).add_done_callback(lambda _: self._joined(joining))
+        except Exception:  # noqa: BLE001 - the client left before we began; nobody has to know
+            self.server.connected(failed=True)
 
-    def _connected(self, task: asyncio.Task[object]) -> None:
-        self._connecting.discard(task)
-        # An error means that the client left before we began; nobody has to know.
-        self.server.connected(failed=task.cancelled() or task.exception() is not None)
+    def _joined(self, joining: Coroutine[Any, Any, object]) -> None:
+        failed = True
+        with suppress(Exception):  # as above
+            try:
+                joining.send(None)
+            except StopIteration:
+                failed = False
+        self.server.connected(failed=failed)
 
     # ── before HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────
 

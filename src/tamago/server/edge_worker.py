@@ -23,6 +23,8 @@ class EdgeWorker:
     async def start(self) -> None:
         """Importing was all."""
 
+    phases: Sequence[tuple[str, float]] = ()
+
     def progress(self) -> str:
         """Nothing is known of what a hosted application does."""
         return ""

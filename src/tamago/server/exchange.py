@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from tamago.server import refusal as refusals
 from tamago.server.file_body import FileBody
+from tamago.server.first_step import at_once, later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
 from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, response_head
@@ -50,20 +51,14 @@ class Exchange:
     Subclasses say in `handle` who answers. An exchange is used by one task and is over when `done`.
     """
 
-    # Class attributes are the defaults of instances: most requests never set most of these, and not setting them is what is cheap.
+    # Defaults of what is rarely read. What is read for each request is set for each: reading it here would take four times as long.
     task: asyncio.Task[None] | None = None
-    launch: Callable[[contextvars.Context], bool] | None = None  # may have the request answered without a task; False: it needs one
-    refusal: Refusal | None = None
+    version = "1.1"
     make_head = staticmethod(response_head)  # for who adds to the fields of every answer
-    plain = True  # nothing special about the request that the framing of the answer would depend on
+    prompt = True  # begun while it is read, in the hope that it needs no task
     sent = False  # bytes of the answer are on their way
-    done = False  # the answer is complete, or can never be
-    gone = False  # nobody reads the answer any more
     hung_up = False  # the client sends nothing more; it may still read
-    status = 0  # given by the handler with the head
-    _head: ResponseHead | None = None  # given, and not sent
     _left = 0
-    _waiters: list[asyncio.Future[None]] | None = None
 
     def __init__(
         self,
@@ -71,17 +66,20 @@ class Exchange:
         method: str,
         target: bytes,
         fields: list[tuple[bytes, bytes]],
-        version: str,
-        keep_alive: bool,
-        body: RequestBody | None,
     ) -> None:
         self.connection = connection
         self.method = method
         self.target = target
         self.fields = fields
-        self.version = version
-        self.keep_alive = keep_alive
-        self.body = body
+        self.keep_alive = True
+        self.body: RequestBody | None = None
+        self.refusal: Refusal | None = None
+        self.plain = True  # nothing special about the request that the framing of the answer would depend on
+        self.status = 0  # given by the handler with the head
+        self.done = False  # the answer is complete, or can never be
+        self.gone = False  # nobody reads the answer any more
+        self._head: ResponseHead | None = None  # given, and not sent
+        self._waiters: list[asyncio.Future[None]] | None = None
 
     # ── for handlers: the request ────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,21 +152,26 @@ class Exchange:
     def write(self, data: bytes, *, more: bool = False) -> None:
         """Send a piece of the body; the last one says `more=False`. After the client left this does nothing."""
         head = self._head
+        if head is None or more or self.gone or not self._write_whole(head, data):
+            self._write(data, more)
+
+    def _write_whole(self, head: ResponseHead, data: bytes) -> bool:
+        """Send a whole, short answer in one step, as nearly all of them are; False if it is none."""
+        _, block, length, said = head
         connection = self.connection
-        if head is not None and self.plain and not (more or self.gone or connection.server.draining):
-            status, block, length, said = head
-            size = len(data)
-            if not said and length == size <= _JOIN_LIMIT and status not in BODILESS:
-                # A whole, short answer: nearly all of them, so in one step.
-                server = connection.server
-                end = server.end_of_head if self.keep_alive else server.end_of_last_head
-                whole = b"%b%b%b" % (block, end, data)  # fails if `data` is text, while all is still undone
-                self._head = None
-                self.sent = self.done = True
-                connection.transport.write(whole)
-                connection.answered(self)
-                return
-        self._write(data, more)
+        server = connection.server
+        size = len(data)
+        if said or size > _JOIN_LIMIT or server.draining or not self.plain or (length != size and length is not None):
+            return False
+        end = server.end_of_head if self.keep_alive else server.end_of_last_head
+        if length is None:
+            end = b"content-length: %d\r\n%b" % (size, end)
+        whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
+        self._head = None
+        self.sent = self.done = True
+        connection.transport.write(whole)
+        connection.answered(self)
+        return True
 
     def _write(self, data: bytes, more: bool) -> None:
         if self.done and not self.gone:
@@ -190,8 +193,14 @@ class Exchange:
 
     def respond(self, status: int, fields: Fields, data: bytes) -> None:
         """Send a whole answer."""
-        self.start(status, fields)
-        self.write(data)
+        if self.status or self.gone:
+            self.start(status, fields)
+            return
+        head = self.make_head(status, fields)
+        self.status = status
+        if not self._write_whole(head, data):
+            self._head = head
+            self._write(data, more=False)
 
     async def send_file(self, path: str) -> None:
         """Send a file as the whole body.
@@ -319,6 +328,11 @@ class Exchange:
     def handle(self) -> Awaitable[object]:
         """Return the coroutine that answers."""
         raise NotImplementedError
+
+    def launch(self, context: contextvars.Context) -> None:
+        """Begin to answer, in this context."""
+        begin = at_once if self.prompt else later
+        self.task = begin(self.run(), self.connection.server.loop, context)
 
     async def run(self) -> None:
         """Have it answered, whatever happens. This is the request's own task."""

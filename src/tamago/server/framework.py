@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,6 +62,14 @@ class FrameworkTarget:
         with suppress(ImportError):  # an extra; here, so that all workers share the memory
             importlib.import_module("tamago.server.websocket")
 
+    def check(self) -> None:
+        """Load the configuration of both, which may be async, and check it."""
+        asyncio.run(self._configure())
+
+    async def _configure(self) -> None:
+        await self._application.configure()
+        await self._agent.configure()
+
     def worker(self, context: WorkerContext) -> FrameworkWorker:
         """Return the life of a worker."""
         return FrameworkWorker(self._application, context)
@@ -84,15 +92,6 @@ class FrameworkTarget:
 class FrameworkExchange(AsgiExchange):
     """One request answered by a framework's application."""
 
-    application: FrameworkApplication
-
-    def handle(self) -> Awaitable[object]:
-        """Call the application, or what is mounted at this path, which speaks ASGI."""
-        mounts = self.application.mounts
-        if mounts and (self.target.startswith(mounts) or _may_hide_a_path(self.target)):
-            return super().handle()
-        return self.application.handle(self)
-
     @property
     def client(self) -> tuple[str, int] | None:
         """Where the request comes from."""
@@ -109,6 +108,17 @@ class FrameworkExchange(AsgiExchange):
         return self.host.root_path
 
 
+def _beside(mounts: tuple[bytes, ...], handle: Callable[[Any], Awaitable[object]]) -> Callable[[Any], Awaitable[object]]:
+    """Return what calls `handle`, or for a path of a mounted application, which speaks ASGI, that."""
+
+    def choose(exchange: FrameworkExchange) -> Awaitable[object]:
+        target = exchange.target
+        mounted = target.startswith(mounts) or _may_hide_a_path(target)
+        return AsgiExchange.handle(exchange) if mounted else handle(exchange)
+
+    return choose
+
+
 class FrameworkWorker(EdgeWorker):
     """The life of a worker with a framework's application."""
 
@@ -119,12 +129,15 @@ class FrameworkWorker(EdgeWorker):
         self._host = asgi_host(application, context)
 
     def open_edge(self) -> Edge:
-        exchange = type("FrameworkExchange", (FrameworkExchange,), {"host": self._host, "application": self._application})
+        # A function becomes the method itself, so that nothing stands between the edge and the application.
+        handle = _beside(self._application.mounts, self._application.handle) if self._application.mounts else self._application.handle
+        exchange = type("FrameworkExchange", (FrameworkExchange,), {"host": self._host, "handle": handle})
         return Edge(self.context, exchange, websocket_type(self._host))
 
     async def start(self) -> None:
         """Boot the application: configuration, hooks, routes."""
         await self._application.start()
+        self.phases = self._application.phases
 
     def progress(self) -> str:
         """Say which hooks have not finished."""
@@ -143,6 +156,7 @@ class FrameworkAgentLife:
     """The life of a framework's agent; implements `tamago.types.AgentRuntime`."""
 
     failed: asyncio.Future[None] | None = None
+    phases: Sequence[tuple[str, float]] = ()
 
     def __init__(self, agent: FrameworkAgent) -> None:
         self._agent = agent
@@ -150,6 +164,7 @@ class FrameworkAgentLife:
     async def start(self) -> None:
         """Boot it."""
         await self._agent.start()
+        self.phases = self._agent.phases
 
     def progress(self) -> str:
         """Say which hooks have not finished."""

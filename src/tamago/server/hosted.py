@@ -40,6 +40,9 @@ class HostedTarget:
         if self._spec.agent is not None:
             self._load_agent(self._spec.agent)
 
+    def check(self) -> None:
+        """Importing says all."""
+
     def worker(self, context: WorkerContext) -> WorkerRuntime:
         """Return the life of a worker."""
         if self._app is None:

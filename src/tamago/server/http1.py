@@ -253,8 +253,8 @@ class Connection(RequestReader, asyncio.Protocol):
         self._deaf = self._linger = True
         exchange, self.parsing = self.parsing, None
         if exchange is None:
-            exchange = self.server.bare_exchange(self, "GET", self._target[:80], [], "1.1", keep_alive=False, body=None)
-            exchange.refusal = refusal
+            exchange = self.server.bare_exchange(self, "GET", self._target[:80], [])
+            exchange.refusal, exchange.keep_alive = refusal, False
             self.admit(exchange)
         elif exchange is self.current:
             exchange.refuse(refusal)

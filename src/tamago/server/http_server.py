@@ -93,11 +93,7 @@ class HttpServer:
         self.running.add(exchange)
         self._meter.request_started()
         # A context of its own, because the caller may be the task of the request before this one.
-        context = self._context.copy()
-        launch = exchange.launch
-        if launch is None or not launch(context):
-            # Made directly and with a name: `create_task` would format one for each request.
-            exchange.task = asyncio.Task(exchange.run(), loop=self.loop, name="request", context=context)
+        exchange.launch(self._context.copy())
         return None
 
     def finished(self, exchange: Exchange) -> None:

@@ -53,12 +53,11 @@ class _IdentifiedExchange(Exchange):
         super().__init__(*request, **named)
         self.request_id = self.ids.choose(self)
 
-    def launch(self, context: contextvars.Context) -> bool:
+    def launch(self, context: contextvars.Context) -> None:
         # Not sooner: what is counted against the limits is what the client sent.
         self.fields = [field for field in self.fields if field[0] != _NAME]
         self.fields.append((_NAME, self.request_id.encode()))
-        launch = super().launch
-        return launch is not None and launch(context)
+        super().launch(context)
 
     def make_head(self, status: int, fields: Fields) -> ResponseHead:
         fields = list(fields)

@@ -40,6 +40,9 @@ NO_QUEUE: deque[Exchange] = deque(maxlen=0)
 
 Fields = list[tuple[bytes, bytes]]
 
+# What a request has for special fields that has a Connection, which all browsers send, and no other. It stays empty.
+_MERELY_CONNECTION: Fields = []
+
 
 class RequestReader:
     """Makes exchanges of bytes. One class in two files: what is undefined here is defined in `http1.Connection`."""
@@ -229,7 +232,9 @@ class RequestReader:
         if name in SPECIAL:
             if name == b"host" and self._host is None:
                 self._host = value
-            elif self._special is None:
+            elif name == b"connection" and self._special is None:
+                self._special = _MERELY_CONNECTION  # the parser knows what it means
+            elif not self._special:
                 self._special = [(name, value)]
             else:
                 self._special.append((name, value))
@@ -239,22 +244,36 @@ class RequestReader:
         if self._deaf:
             return
         server = self.server
-        target, fields, host, special = self._target, self._fields, self._host, self._special
-        large = self._silent > server.head_slack
-        self._target, self._fields, self._host, self._special, self._silent = b"", [], None, None, 0
+        target, fields, host = self._target, self._fields, self._host
+        special, silent = self._special, self._silent
+        self._target, self._fields, self._host = b"", [], None
+        self._special, self._silent = None, 0
         verb = self._parser.get_method()
         method = _METHODS.get(verb)
-        if special is None and method is not None and host in SOUND_HOSTS and target[0] == 47 and self._parser.should_keep_alive():
-            # Without any special field only HTTP/1.1 keeps the connection, and there is no body: what nearly every request is. 47 is "/".
-            exchange = server.exchange(self, method, target, fields, "1.1", True, None)
+        keep_alive = self._parser.should_keep_alive()
+        if (
+            not special
+            and method is not None
+            and host in SOUND_HOSTS
+            and target[0] == 47  # "/"
+            # Without a word about it, only HTTP/1.1 keeps the connection.
+            and (keep_alive if special is None else self._parser.get_http_version() == "1.1")
+        ):
+            exchange = server.exchange(self, method, target, fields)  # without a body: what nearly every request is
+            exchange.keep_alive = keep_alive
         else:
             exchange = self._judged(verb, target, fields, host, special or [])
-        if large or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
+        if silent > server.head_slack or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
             exchange.refusal = self._too_large(exchange) or exchange.refusal
-        if exchange.refusal is None:
-            self.parsing = exchange
-        else:
+        if exchange.refusal is not None:
             self._deaf = self._linger = True
+        elif exchange.body is not None:
+            self.parsing = exchange
+            exchange.prompt = False  # it would only wait
+        else:  # it is whole
+            self._deaf = not exchange.keep_alive
+        if not silent:
+            exchange.prompt = False  # not the first one in this slice: others have waited longer
         if self.current is None and not (self.queue or self.write_paused):
             self.begin(exchange)
         else:
@@ -275,9 +294,9 @@ class RequestReader:
         )
         method = verb.decode()
         if isinstance(judgement, Refusal):
-            exchange = server.exchange(self, method, target, fields, version, False, None)
-            exchange.refusal = judgement
-            exchange.plain = False
+            exchange = server.exchange(self, method, target, fields)
+            exchange.version, exchange.refusal = version, judgement
+            exchange.keep_alive = exchange.plain = False
             return exchange
         if not target.startswith(b"/"):
             fields = with_host_of(target, fields)
@@ -288,17 +307,18 @@ class RequestReader:
         body = RequestBody(expects_continue=judgement.expects_continue) if judgement.length else None
         if body is not None and parser.should_upgrade():
             self._skipped = _head_before_body(judgement.length)
-        keep_alive = parser.should_keep_alive()
-        exchange = server.exchange(self, method, target, fields, version, keep_alive, body)
+        exchange = server.exchange(self, method, target, fields)
+        exchange.version, exchange.body, exchange.keep_alive = version, body, parser.should_keep_alive()
         exchange.plain = version == "1.1" and method != "HEAD" and not judgement.expects_continue
         return exchange
 
     def _websocket(self, method: str, target: bytes, fields: Fields, version: str) -> Exchange | None:
         """Make the exchange for a websocket; None where the application can't have any."""
         make = self.server.websocket
-        exchange = make(self, method, target, fields, version, False, None) if make is not None else None
+        exchange = make(self, method, target, fields) if make is not None else None
         if exchange is not None:
-            exchange.plain = False
+            exchange.version = version
+            exchange.keep_alive = exchange.plain = False
             self._upgrading = exchange
             if self.server.draining:
                 exchange.refusal = refusals.RESTARTING

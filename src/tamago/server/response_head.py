@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tamago.server.status import SERVER_FIELD, STATUS_LINES, status_line
+from tamago.server.status import BODILESS, SERVER_FIELD, STATUS_LINES, status_line
 
 Fields = Iterable[tuple[bytes, bytes]]
 
 
-# What the application's fields said besides being fields. Bits and no enum: this is done for each answer, and IntFlag takes a microsecond.
-SAID_CLOSE, SAID_DATE, SAID_SERVER = 1, 2, 4
+# What the application said besides its fields, and that the status allows no body. Bits and no enum: this is done for each answer, and
+# IntFlag takes a microsecond.
+SAID_CLOSE, SAID_DATE, SAID_SERVER, NO_BODY = 1, 2, 4, 8
 
 
 # Status; status line and fields, ending in a line break; the announced content-length or None; the bits above. A plain tuple for speed.
@@ -54,7 +55,7 @@ def response_head(status: int, fields: Fields) -> ResponseHead:
 
 def _made(status: int, fields: Fields) -> ResponseHead:
     length: int | None = None
-    said = 0
+    said = NO_BODY if status in BODILESS else 0
     lines = [STATUS_LINES.get(status) or status_line(status)]
     for name, value in fields:
         prefix = _prefixes.get(name)

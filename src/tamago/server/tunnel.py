@@ -26,4 +26,5 @@ class Tunnel(Protocol):
 class TunnelExchange(Exchange):
     """The exchange that asks for the upgrade."""
 
+    prompt = False
     tunnel: Tunnel

@@ -66,12 +66,12 @@ class WsgiExchange(Exchange):
     _length = 0
     _stream: _Stream | None = None
 
-    def launch(self, context: contextvars.Context) -> bool:
+    def launch(self, context: contextvars.Context) -> None:
         """Go to a thread at once if there is no body to wait for; that spares the task."""
         if self.body is not None:
-            return False
-        self.host.pool.submit(self._call, context, self._over)
-        return True
+            super().launch(context)
+        else:
+            self.host.pool.submit(self._call, context, self._over)
 
     def handle(self) -> Awaitable[object]:
         """Await the body, then go to a thread."""

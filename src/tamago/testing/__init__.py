@@ -1,1 +1,1 @@
-"""Tests of applications: an in-process client, mocks that restore themselves, and a real cluster."""
+"""What tests of an application need: a plugin of pytest (`plugin`), and the parts its fixtures are made of. Egg's egg-mock."""

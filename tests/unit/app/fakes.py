@@ -49,6 +49,7 @@ class FakeExchange:
     data: bytes = b""
     done: bool = False
     calls: list[str] = field(default_factory=list)
+    late: int = 0  # writes after the end
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,7 @@ class FakeExchange:
         return self.pieces.pop(0) if self.pieces else b""
 
     async def wait_for_input(self) -> None:
+        self.calls.append("wait_for_input")
         await self.left.wait()
 
     def hang_up(self) -> None:
@@ -78,6 +80,7 @@ class FakeExchange:
 
     def write(self, data: bytes, *, more: bool = False) -> None:
         assert self.status, "write before start"
+        self.late += self.done
         assert not self.done, "write after the end"
         self.data += data
         self.done = not more

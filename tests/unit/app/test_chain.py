@@ -76,6 +76,14 @@ async def test_going_on_again_after_an_error_is_twice_as_well(app: FakeApplicati
         await compile_chain([stubborn], failing)(ctx_of(app))
 
 
+async def test_going_on_twice_is_an_error_also_when_the_next_one_answers_itself(app: FakeApplication) -> None:
+    async def answering(ctx: Context, call_next: CallNext) -> None:
+        ctx.body = "enough"
+
+    with pytest.raises(CallNextTwiceError, match="middleware twice called"):
+        await compile_chain([twice, answering], ending([]))(ctx_of(app))
+
+
 async def test_twice_is_noticed_in_the_chain_of_a_route_and_around_it(app: FakeApplication) -> None:
     log: list[str] = []
     inner = compile_chain([noting("c", log), twice], ending(log), outer=2)

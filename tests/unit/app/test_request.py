@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 import zlib
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given, strategies as st
 from tests.unit.app.fakes import FakeApplication, context, request
 
 from tamago.app import accepts
+from tamago.app.config.models import BodyParser
 from tamago.app.context import Context
-from tamago.app.errors import BadRequestError
+from tamago.app.errors import BadRequestError, PayloadTooLargeError
 from tamago.app.freshness import is_fresh
 from tamago.app.headers import Headers
 from tamago.app.target import decode_path, split_target
@@ -254,6 +256,17 @@ async def test_a_compressed_body_that_cannot_be_unpacked_is_refused(content: byt
     with pytest.raises(Exception) as raised:
         await context(request("POST", "/", content, content_encoding=encoding)).raw_body()
     assert getattr(raised.value, "status", None) == status
+
+
+async def test_what_a_small_body_unpacks_to_is_never_held_beyond_the_limit() -> None:
+    bomb = compressed("gzip", b"\x00" * 50_000_000)
+    app = FakeApplication(body_parser=BodyParser(raw_limit=100_000))
+    tracemalloc.start()
+    with pytest.raises(PayloadTooLargeError):
+        await context(request("POST", "/", bomb, content_encoding="gzip"), app=app).raw_body()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 # ── and the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ def test_the_number_of_a_request_does_not_end_a_run() -> None:
 
 def test_an_unfinished_frame_is_left_for_later() -> None:
     data = wire.pack(1, 1, b"whole", sender=3) + wire.pack(1, 1, b"half", sender=3)[:-1]
-    assert cut(memoryview(data), 3) == Cut(runs=[Run(0x0101, 0, 25, 1)], taken=25)
+    assert cut(memoryview(data), 3) == Cut(runs=[Run(1, 1, 0, 0, 0, 25, 1)], taken=25)
     assert cut(memoryview(data[:19]), 3) == Cut(runs=[], taken=0)
     assert cut(memoryview(b""), 3) == Cut(runs=[], taken=0)
 

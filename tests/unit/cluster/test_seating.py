@@ -22,7 +22,7 @@ def process(seats: Seating, peer: int, role: Role, slot: int = 0) -> Attached:
 
 
 def run(route: int, *, slot: int = 0, to: int = 0) -> Run:
-    return Run(1 | route << 8 | slot << 16 | to << 32, 0, 0, 1)
+    return Run(kind=1, route=route, slot=slot, to=to, start=0, stop=0, frames=1)
 
 
 def test_a_process_sits_only_in_the_seat_it_is_made_for_and_only_once() -> None:

@@ -45,6 +45,11 @@ VECTORS = [
     ("a:(b,c) b c:(e) d:(b) e", "a,d", "b,e,c,a,d", "", []),
 ]
 
+EGG = (
+    "onerror:(;jsonp) session i18n watcher multipart:(;schedule) security:(;session) development:(watcher)"
+    " logrotator:(schedule) schedule static jsonp:(;security) view"
+)
+
 CASES = [
     pytest.param(
         "rpc:(;zookeeper,vip,zoneclient) ldc:(rpc,zoneclient,vip) zoneclient:(vip,ddcs) zookeeper vip:(ddcs,zookeeper) ddcs:(zookeeper)",
@@ -63,11 +68,16 @@ CASES = [
     pytest.param("tracelog:(;gw,rpcServer) gw:(rpcServer) rpcServer", "tracelog", "tracelog", id="A5"),
     pytest.param("a:(b,c) b c:(e) d:(b) e", "a,d,e", "b,e,c,a,d", id="A6"),
     pytest.param(
-        "onerror:(;jsonp) session i18n watcher:() multipart:(;schedule) security:(;session) development:(watcher)"
-        " logrotator:(schedule) schedule static jsonp:(;security) view",
+        EGG,
         "onerror,session,i18n,watcher,multipart,security,development,logrotator,schedule,static,jsonp,view",
         "session,security,jsonp,onerror,i18n,watcher,schedule,multipart,development,logrotator,static,view",
-        id="egg's own",
+        id="egg's own in local",
+    ),
+    pytest.param(
+        EGG,
+        "onerror,session,i18n,watcher,multipart,security,logrotator,schedule,static,jsonp,view",
+        "session,security,jsonp,onerror,i18n,watcher,schedule,multipart,logrotator,static,view",
+        id="egg's own in prod",
     ),
 ]
 

@@ -71,14 +71,120 @@ def read_all(sock: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-async def test_sends_of_one_iteration_leave_as_one_write(pair: Pair) -> None:
+def read_now(sock: socket.socket) -> list[bytes]:
+    """Return the bodies of what has been written so far."""
+    try:
+        return [bytes(frame[6]) for frame in wire.split(sock.recv(1 << 20, socket.MSG_DONTWAIT))]
+    except BlockingIOError:
+        return []
+
+
+async def test_the_first_send_of_an_iteration_leaves_at_once_and_those_after_it_as_one_write(pair: Pair) -> None:
     recorder = Recorder(pair[0])
     for body in (b"a", b"b", b"c"):
         recorder.send(body)
-    assert recorder.channel.queued == 63
-    await asyncio.sleep(0)
+    assert recorder.channel.queued == 42
     frames = wire.split(pair[1].recv(1000))
-    assert [(frame[4], bytes(frame[6])) for frame in frames] == [(7, b"a"), (7, b"b"), (7, b"c")]
+    assert [(frame[4], bytes(frame[6])) for frame in frames] == [(7, b"a")]
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"b", b"c"]
+    recorder.channel.close()
+
+
+async def test_sends_one_an_iteration_all_leave_at_once(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    for body in (b"a", b"b", b"c"):
+        recorder.send(body)
+        assert read_now(pair[1]) == [body]
+        await asyncio.sleep(0)
+    recorder.channel.close()
+
+
+async def test_in_a_burst_the_first_send_of_an_iteration_waits_for_the_others_until_one_comes_alone(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.send(b"a")
+    recorder.send(b"b")
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"a", b"b"]
+    for body in (b"c", b"d", b"e"):
+        recorder.send(body)
+    assert read_now(pair[1]) == []
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"c", b"d", b"e"]
+    recorder.send(b"alone")
+    assert read_now(pair[1]) == []
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"alone"]
+    recorder.send(b"at once")
+    assert read_now(pair[1]) == [b"at once"]
+    recorder.channel.close()
+
+
+async def test_answers_of_handlers_are_no_burst(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    answered = asyncio.Event()
+
+    def answer(frames: list[wire.Frame]) -> None:
+        for frame in frames:
+            recorder.send(bytes(frame[6]))
+        answered.set()
+
+    recorder.channel._on_frames = answer
+    pair[1].send(wire.pack(1, 1, b"one") + wire.pack(1, 1, b"two"))
+    await answered.wait()
+    assert read_now(pair[1]) == [b"one", b"two"]
+    recorder.send(b"at once")
+    assert read_now(pair[1]) == [b"at once"]
+    recorder.channel.close()
+
+
+async def test_a_read_does_not_end_the_iteration(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    recorder.channel._on_frames = lambda frames: recorder.send(bytes(frames[0][6]))
+    recorder.send(b"a")
+    pair[1].send(wire.pack(1, 1, b"asked"))
+    recorder.channel._readable()
+    assert read_now(pair[1]) == [b"a", b"asked"]
+    recorder.send(b"b")
+    recorder.send(b"c")
+    assert read_now(pair[1]) == []
+    await asyncio.sleep(0)
+    assert read_now(pair[1]) == [b"b", b"c"]
+    recorder.channel.close()
+
+
+async def test_a_send_the_kernel_takes_a_part_of_waits_and_those_after_it_keep_behind(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    large = bytes(1_000_000)
+    recorder.send(large)
+    assert 0 < recorder.channel.queued < len(large)
+    sent = [large]
+    for number in range(3):
+        await asyncio.sleep(0)  # a new iteration each, so each would leave at once if nothing waited
+        sent.append(b"%d" % number)
+        recorder.send(sent[-1])
+    size = sum(wire.HEADER_SIZE + len(body) for body in sent)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, pair[1], size))
+    await recorder.channel.flush()
+    assert [bytes(frame[6]) for frame in wire.split(await reader)] == sent
+    recorder.send(b"at once again")
+    assert read_now(pair[1]) == [b"at once again"]
+    recorder.channel.close()
+
+
+async def test_a_send_the_kernel_takes_nothing_of_is_queued_whole(pair: Pair) -> None:
+    recorder = Recorder(pair[0])
+    filled = 0
+    try:
+        while True:
+            filled += pair[0].send(bytes(1000))
+    except BlockingIOError:
+        recorder.send(b"waits")
+    assert recorder.channel.queued == wire.HEADER_SIZE + len(b"waits")
+    reader = asyncio.create_task(asyncio.to_thread(read_all, pair[1], filled))
+    await recorder.channel.flush()
+    await reader
+    assert read_now(pair[1]) == [b"waits"]
     recorder.channel.close()
 
 

@@ -187,6 +187,42 @@ async def test_a_put_view_may_change_after_the_flush(pair: Pair) -> None:
     channel.close()
 
 
+async def test_a_frame_the_kernel_takes_a_part_of_is_finished_before_the_next_and_from_a_copy(pair: Pair) -> None:
+    channel = MasterChannel(pair[0], loop=asyncio.get_running_loop())
+    buffer = bytearray(frame(b"x" * 1_000_000))
+    channel.put(memoryview(buffer), 1)
+    channel.flush()
+    assert 0 < channel.queued_bytes < len(buffer)
+    assert channel.queued_frames == 1
+    buffer[20:] = b"y" * 1_000_000
+    channel.put(frame(b"next"), 1)
+    channel.flush()
+    data = bytearray()
+    while channel.queued_bytes:
+        data += read_now(pair[1])
+        await asyncio.sleep(0)
+    data += read_now(pair[1])
+    assert [bytes(got[6]) for got in wire.split(bytes(data))] == [b"x" * 1_000_000, b"next"]
+    # The queue is empty again: the next one is with the kernel at once.
+    channel.put(frame(b"last"), 1)
+    channel.flush()
+    assert (channel.queued_bytes, channel.queued_frames) == (0, 0)
+    assert [bytes(got[6]) for got in wire.split(read_now(pair[1]))] == [b"last"]
+    channel.close()
+
+
+async def test_a_frame_that_waits_alone_for_a_dead_child_is_given_back(pair: Pair) -> None:
+    channel = MasterChannel(pair[0], loop=asyncio.get_running_loop())
+    pair[1].close()
+    buffer = bytearray(frame(b"kept"))
+    channel.put(memoryview(buffer), 1)
+    channel.flush()
+    buffer[-4:] = b"lost"
+    assert channel.unsent() == [frame(b"kept")]
+    assert channel.queued_frames == 1
+    channel.close()
+
+
 async def test_room_is_told_when_the_child_reads(pair: Pair) -> None:
     recorder = Recorder(pair[0])
     filled(recorder.channel)

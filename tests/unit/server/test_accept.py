@@ -14,26 +14,21 @@ from tests.web.edge import listen, until
 from tamago.server.accept import Acceptor
 
 
-class Listener:
+class Listener(socket.socket):
     """A real listener whose accept fails as often as it is told to."""
 
     def __init__(self, *failures: int) -> None:
-        self.sock = listen()
+        super().__init__(fileno=listen().detach())
+        self.setblocking(False)
         self.failures = list(failures)
         self.attempts = 0
 
-    def fileno(self) -> int:
-        return self.sock.fileno()
-
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         self.attempts += 1
         if self.failures:
             code = self.failures.pop(0)
             raise OSError(code, "injected")
-        return self.sock.accept()
-
-    def close(self) -> None:
-        self.sock.close()
+        return super()._accept()  # type: ignore[misc]
 
 
 class Accepted:
@@ -52,9 +47,8 @@ class Accepted:
         return next(self.pauses, 0.0) if self.pauses else 0.0
 
 
-def connect(listener: Any) -> socket.socket:
-    address = (listener.sock if isinstance(listener, Listener) else listener).getsockname()
-    return socket.create_connection(address)
+def connect(listener: socket.socket) -> socket.socket:
+    return socket.create_connection(listener.getsockname())
 
 
 def test_one_connection_is_accepted_per_wake_up(run: Any) -> None:  # noqa: F811
@@ -128,7 +122,7 @@ def test_a_broken_listener_is_given_up(run: Any, caplog: pytest.LogCaptureFixtur
         accepted = Accepted(listener)
         client = connect(listener)
         accepted.acceptor.start()
-        await until(lambda: listener.sock.fileno() == -1)
+        await until(lambda: listener.fileno() == -1)
         assert "cannot accept connections any more" in caplog.text
         client.close()
 
@@ -159,7 +153,7 @@ def test_stopping_without_descriptors_ends_all_the_same(run: Any) -> None:  # no
         accepted = Accepted(listener)
         client = connect(listener)
         accepted.acceptor.stop_when_empty()
-        assert listener.sock.fileno() == -1
+        assert listener.fileno() == -1
         client.close()
 
     run(main())

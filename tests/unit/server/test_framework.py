@@ -18,6 +18,7 @@ AGENT = AgentContext(identity=Identity(role=Role.AGENT, slot=0, generation=1, ti
 FRAMEWORK = """
     class Agent:
         log = []
+        phases = ()
 
         @classmethod
         def load(cls, directory, *, env):

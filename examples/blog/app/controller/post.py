@@ -37,6 +37,7 @@ class PostController(Controller):
 
     def destroy(self, id: int) -> None:  # noqa: A002
         self.posts.delete(id)
+        self.ctx.status = 204
 
     async def _publish(self, post: Post) -> None:
         await asyncio.to_thread(self.search.add, post.id, post.title, post.body)

@@ -19,11 +19,13 @@ class ServiceIndex:
     """The application's services by class. Made from dotted name → class, as in `ctx.service.admin.user`."""
 
     def __init__(self, services: Mapping[str, type[Service]]) -> None:
+        self.by_name: Mapping[str, type[Service]] = services
+        """The services by their dotted names."""
         self._paths = {cls: instance_key("service", name) for name, cls in services.items()}
-        by_name: dict[str, list[type[Service]]] = {}
+        by_class_name: dict[str, list[type[Service]]] = {}
         for cls in self._paths:
-            by_name.setdefault(cls.__name__, []).append(cls)
-        self.names: Mapping[str, Any] = {name: classes[0] for name, classes in by_name.items() if len(classes) == 1}
+            by_class_name.setdefault(cls.__name__, []).append(cls)
+        self.names: Mapping[str, Any] = {name: classes[0] for name, classes in by_class_name.items() if len(classes) == 1}
         """What a class's name means where its import is only for the type checker. Without names that several services have."""
 
     @property

@@ -1,0 +1,47 @@
+"""`tamago types`: writes `app/types.py`, which tells editors and type checkers what an application and its plugins put where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tamago.cli.app_types import app_types
+from tamago.cli.looking_into import AppDirectory, Env, load_application, settings_of
+from tamago.cli.type_module import render
+from tamago.errors import TamagoError
+
+
+class StaleTypesError(TamagoError):
+    """The file does not say what the application is now."""
+
+
+class NotOurFileError(TamagoError):
+    """A file of that name is there, and this command did not write it."""
+
+
+def types(
+    directory: AppDirectory = ".",
+    *,
+    env: Env = "",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if the file is missing or not up to date.")] = False,
+) -> int:
+    """Write app/types.py.
+
+    With it ctx.service.x, what plugins add to app and ctx, and the typed parts of config are known to editors and type checkers. Imports
+    the application, but runs none of its hooks.
+    """
+    settings = settings_of(directory, env)
+    text = render(app_types(load_application(settings), load_application(settings, "Agent")))
+    place = Path(settings.directory) / "app" / "types.py"
+    before = place.read_text("utf-8") if place.exists() else ""
+    if check:
+        if before != text:
+            raise StaleTypesError(f"{place} {'is not up to date' if before else 'does not exist'}", hint="write it: tamago types")
+        return 0
+    if before and text.partition("\n")[0] not in before:
+        raise NotOurFileError(f"{place} was not written by this command", hint="rename it: this is where the types go")
+    place.write_text(text, "utf-8")
+    print(f"{place} is {'as it was' if before == text else 'written'}")
+    return 0

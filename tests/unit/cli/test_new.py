@@ -1,0 +1,137 @@
+"""`tamago new` makes projects that pass their own tests and checks, and never touches what is there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.unit.cli.command import Tamago
+from tests.unit.testing.project import TestedProject, make
+
+from tamago.cli.new import Template
+from tamago.cli.project import BadProjectNameError, named
+from tamago.cli.template import render
+
+PROJECTS = [*Template]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", PROJECTS)
+def test_a_new_project_passes_its_own_tests_and_checks(tmp_path: Path, template: Template) -> None:
+    project = make(tmp_path / "first-shop", template)
+    outcome = project.test()
+    assert outcome.code == 0, outcome.text
+    for command in (["mypy"], ["ruff", "check"], ["ruff", "format", "--check"]):
+        done = project.python(*command)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_new_application_has_types_that_its_checks_like(tmp_path: Path) -> None:
+    project = make(tmp_path / "shop", "app")
+    for command in (["tamago", "types"], ["mypy"], ["ruff", "check"], ["ruff", "format", "--check"], ["tamago", "types", "--check"]):
+        done = project.python(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert project.test().code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", PROJECTS)
+def test_the_command_writes_what_the_template_says(tamago: Tamago, template: Template) -> None:
+    done = tamago.run("new", "first-shop", "--template", template)
+    assert (done.returncode, done.stderr) == (0, "")
+    place = tamago.directory / "first-shop"
+    assert done.stdout.startswith(f"first-shop is in {place}\n")
+    written = {str(path.relative_to(place)): path.read_text() for path in place.rglob("*") if path.is_file()}
+    assert written == render(template, named("first-shop", is_package=template is Template.PLUGIN))
+
+
+@pytest.mark.slow
+def test_an_empty_directory_is_taken_and_any_other_is_left_alone(tamago: Tamago) -> None:
+    place = tamago.directory / "shop"
+    place.mkdir()
+    assert tamago.run("new", "shop").returncode == 0
+    before = sorted(place.rglob("*"))
+    again = tamago.run("new", "shop", "--template", "fastapi")
+    assert again.returncode == 2
+    assert again.stderr.splitlines() == [
+        f"tamago: {place} is not empty, and nothing in it is overwritten",
+        "choose another name, or move what is there",
+    ]
+    assert sorted(place.rglob("*")) == before
+    tamago.write("file", "")
+    assert f"{tamago.directory}/file is not a directory" in tamago.run("new", "file").stderr
+
+
+@pytest.mark.slow
+def test_a_bad_name_is_two_lines(tamago: Tamago) -> None:
+    done = tamago.run("new", "My Shop")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "tamago: 'My Shop' cannot be the name of a project",
+        "use lower-case letters, digits, - and _, beginning with a letter, such as my-shop",
+    ]
+    assert not [*tamago.directory.iterdir()]
+
+
+def test_the_path_of_a_project_may_be_given(tmp_path: Path) -> None:
+    project = TestedProject(tmp_path)
+    assert project.python("tamago", "new", "a/b/shop").returncode == 0
+    assert (tmp_path / "a/b/shop/app/router.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["", "1st", "Shop", "a b", "a.b", "-a", "a-", "a--b", "ä", "a/b", "tamago"])
+def test_names_that_cannot_be(name: str) -> None:
+    with pytest.raises(BadProjectNameError):
+        named(name, is_package=False)
+
+
+@pytest.mark.parametrize("name", ["class", "json", "app", "config", "static", "plugins"])
+def test_a_plugin_cannot_be_called_like_a_package_that_is_there(name: str) -> None:
+    assert named(name, is_package=False).name == name
+    with pytest.raises(BadProjectNameError, match="means something else"):
+        named(name, is_package=True)
+
+
+@given(st.text(max_size=20))
+def test_the_name_that_is_suggested_is_legal(name: str) -> None:
+    try:
+        named(name, is_package=False)
+    except BadProjectNameError as error:
+        if "such as" in error.hint:
+            named(error.hint.rpartition(" ")[2], is_package=False)
+
+
+@pytest.mark.parametrize("template", PROJECTS)
+@pytest.mark.parametrize("name", ["a", "shop", "first-shop_2"])
+def test_every_file_of_a_project_can_be_read_and_none_has_a_hole(template: Template, name: str) -> None:
+    for path, text in render(template, named(name, is_package=True)).items():
+        assert "{{" not in text
+        assert "__package__" not in path
+        if path.endswith(".py"):
+            ast.parse(text)
+        elif path.endswith(".toml"):
+            assert tomllib.loads(text)["project"]["name"].startswith(name)
+
+
+def test_every_template_has_a_directory_and_the_other_way_round() -> None:
+    assert {entry.name for entry in (files("tamago.cli") / "templates").iterdir()} == set(Template)
+
+
+@pytest.mark.slow
+def test_the_templates_are_in_the_package(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if "No module named hatchling" in done.stderr:
+        pytest.skip("hatchling is not installed")
+    listed = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", str(next(tmp_path.glob("*.whl")))], capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.count(".tmpl") == sum(len(render(template, named("a", is_package=True))) for template in Template)

@@ -112,7 +112,9 @@ def _beside(mounts: tuple[bytes, ...], handle: Callable[[Any], Awaitable[object]
     """Return what calls `handle`, or for a path of a mounted application, which speaks ASGI, that."""
 
     def choose(exchange: FrameworkExchange) -> Awaitable[object]:
-        return AsgiExchange.handle(exchange) if exchange.target.startswith(mounts) else handle(exchange)
+        target = exchange.target
+        mounted = target.startswith(mounts) or _may_hide_a_path(target)
+        return AsgiExchange.handle(exchange) if mounted else handle(exchange)
 
     return choose
 
@@ -175,3 +177,8 @@ class FrameworkAgentLife:
     async def stop(self) -> None:
         """Run `before_close`."""
         await self._agent.close()
+
+
+def _may_hide_a_path(target: bytes) -> bool:
+    """Return True for a target whose path is not what it begins with: a whole URL, or one with escapes. By ASGI it is read for certain."""
+    return target[:1] != b"/" or b"%" in target.partition(b"?")[0]

@@ -178,7 +178,11 @@ def test_a_reload_to_a_broken_file_keeps_the_old_code_and_names_file_and_line(sm
             "def routes(router):\n    router.get('/', 'hom.index')",
             ["the controller method 'hom.index' does not exist", "did you mean 'home.index'?"],
         ),
-        ("app/boot.py", "from tamago.app import Boot\nclass AppBoot(Boot):\n    def did_load(self):\n        1 / 0", ["ZeroDivisionError"]),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def did_load(self):\n        1 / 0",
+            ["cannot start: ZeroDivisionError: division by zero (in app/boot.py:did_load)"],
+        ),
         (
             "app/boot.py",
             "from tamago.app import Boot\nclass AgentBoot(Boot):\n    def did_load(self):\n        1 / 0",

@@ -209,6 +209,14 @@ def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(sma
     assert not (small.home / "logs").exists()
 
 
+def test_check_looks_at_the_environment_a_start_would_use(small: Site) -> None:
+    small.write("config/prod.py", "config = {'notfound': {'page': '/'}}\n")
+    assert "prod.py" in small.run("check").stderr
+    assert small.run("check", "--env", "local").returncode == 0
+    small.write("config/env", "staging\n")
+    assert small.run("check").returncode == 0
+
+
 def test_a_hook_that_never_ends_is_named_when_the_boot_times_out(small: Site) -> None:
     small.write(
         "app/boot.py",

@@ -7,6 +7,9 @@ import traceback
 from pathlib import Path
 
 _OURS = str(Path(__file__).resolve().parent) + os.sep
+_MACHINERY = tuple(
+    os.sep + os.path.join(*path) for path in (("importlib", "__init__.py"), ("asyncio", "runners.py"), ("asyncio", "base_events.py"))
+)
 
 
 def user_traceback(error: BaseException) -> str:
@@ -16,14 +19,26 @@ def user_traceback(error: BaseException) -> str:
     return "".join(formatted.format()).rstrip()
 
 
+def summary(error: BaseException) -> str:
+    """Say in one line what was raised, and where, if it has notes that say so; of several errors each."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(summary(one) for one in error.exceptions)
+    formatted = traceback.TracebackException.from_exception(error, compact=True)
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    formatted.__notes__ = None
+    text = list(formatted.format_exception_only())[-1].strip()
+    return f"{text} ({notes})" if notes else text
+
+
 def _trim(error: traceback.TracebackException) -> None:
     kept = [frame for frame in error.stack if not _is_machinery(frame.filename)]
     if kept:
         error.stack = traceback.StackSummary.from_list(kept)
     else:
         # Raised before any user's line ran: a file that doesn't compile needs no frames, its own lines say where it is.
+        # Nor do several errors need those that gathered them.
         last = error.stack[-1].filename if error.stack else ""
-        if not last.startswith(_OURS):
+        if error.exceptions or not last.startswith(_OURS):
             error.stack = traceback.StackSummary.from_list([])
     for other in (error.__cause__, error.__context__, *(error.exceptions or ())):
         if other is not None:
@@ -31,4 +46,4 @@ def _trim(error: traceback.TracebackException) -> None:
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((_OURS, "<frozen importlib", "<frozen runpy")) or filename.endswith(f"{os.sep}importlib{os.sep}__init__.py")
+    return filename.startswith((_OURS, "<frozen importlib", "<frozen runpy")) or filename.endswith(_MACHINERY)

@@ -178,7 +178,11 @@ def test_a_reload_to_a_broken_file_keeps_the_old_code_and_names_file_and_line(sm
             "def routes(router):\n    router.get('/', 'hom.index')",
             ["the controller method 'hom.index' does not exist", "did you mean 'home.index'?"],
         ),
-        ("app/boot.py", "from tamago.app import Boot\nclass AppBoot(Boot):\n    def did_load(self):\n        1 / 0", ["ZeroDivisionError"]),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def did_load(self):\n        1 / 0",
+            ["cannot start: ZeroDivisionError: division by zero (in app/boot.py:did_load)"],
+        ),
         (
             "app/boot.py",
             "from tamago.app import Boot\nclass AgentBoot(Boot):\n    def did_load(self):\n        1 / 0",
@@ -203,6 +207,14 @@ def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(sma
     assert failed.returncode == 2
     assert "notfound.page" in failed.stderr
     assert not (small.home / "logs").exists()
+
+
+def test_check_looks_at_the_environment_a_start_would_use(small: Site) -> None:
+    small.write("config/prod.py", "config = {'notfound': {'page': '/'}}\n")
+    assert "prod.py" in small.run("check").stderr
+    assert small.run("check", "--env", "local").returncode == 0
+    small.write("config/env", "staging\n")
+    assert small.run("check").returncode == 0
 
 
 def test_a_hook_that_never_ends_is_named_when_the_boot_times_out(small: Site) -> None:

@@ -40,7 +40,8 @@ def check(
         load_certificates(tls, settings.directory)
     command = [sys.executable, "-P", "-m", "tamago.cli.check_target"]
     # It is the application that prints there, so it does so beside our own result.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2) as child:
+    environ = {**os.environ, "TAMAGO_ENV": settings.env}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, env=environ) as child:
         try:
             child.communicate(msgspec.json.encode(asdict(target)), timeout=settings.boot_timeout)
         except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ import msgspec
 from tamago.cli.main import show_error
 from tamago.errors import ExitCode, TamagoError
 from tamago.types import TargetFactory, TargetSpec
-from tamago.user_traceback import user_traceback
+from tamago.user_traceback import summary, user_traceback
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         show_error(error, sys.stderr)
         return int(error.exit_code)
     except BaseException as error:  # noqa: BLE001 - SystemExit of the application as well
-        problem = f"{spec} could not be imported: {type(error).__name__}: {error}".rstrip(": ")
+        problem = f"{spec} could not be imported: {summary(error)}"
         show_error(TamagoError(problem, hint="correct the line above and check again", detail=user_traceback(error)), sys.stderr)
         return int(ExitCode.FAILED)
     return int(ExitCode.OK)

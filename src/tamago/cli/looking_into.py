@@ -16,7 +16,7 @@ from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
 from tamago.cluster.target import is_framework_application
 from tamago.errors import ExitCode, TamagoError
-from tamago.user_traceback import user_traceback
+from tamago.user_traceback import summary, user_traceback
 
 AppDirectory = Annotated[str, typer.Argument(metavar="[DIR]", help="Directory of the application (default: this one).", show_default=False)]
 Env = Annotated[str, typer.Option("--env", metavar="NAME", help="For which environment (default: the one a start would use).")]
@@ -76,5 +76,5 @@ def users_code() -> Iterator[None]:
     except TamagoError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it does
-        problem = f"the application could not be loaded: {type(error).__name__}: {error}"
+        problem = f"the application could not be loaded: {summary(error)}"
         raise BrokenApplicationError(problem, hint="correct the line above", detail=user_traceback(error)) from None

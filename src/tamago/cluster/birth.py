@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -25,7 +24,7 @@ from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.control_messages import Boot, Failed
 from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
-from tamago.user_traceback import user_traceback
+from tamago.user_traceback import summary, user_traceback
 
 if TYPE_CHECKING:
     import ssl
@@ -171,10 +170,9 @@ def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None
         who = "" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)}: "
         failed = Failed(problem=who + error.problem, hint=error.hint, detail=detail[-_LONGEST_DETAIL:])
     else:
-        summary = traceback.format_exception_only(error)[-1].strip()
         what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"
         hint = "correct the application; its own traceback is above"
-        failed = Failed(problem=f"{what}: {summary}", hint=hint, detail=user_traceback(error)[-_LONGEST_DETAIL:])
+        failed = Failed(problem=f"{what}: {summary(error)}", hint=hint, detail=user_traceback(error)[-_LONGEST_DETAIL:])
     try:
         send(failed)
     except OSError:

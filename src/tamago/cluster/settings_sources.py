@@ -1,4 +1,4 @@
-"""Where settings are said: two files, the environment, flags. Reads the files; what the values mean is for `settings_resolve`."""
+"""Where settings are said: files, the environment, flags. Reads the files; what the values mean is for `settings_resolve`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(directory: str | os.PathLike[str], environ: Mapping[str, str], flags: M
     """
     root = _existing(directory)
     files = _read_files(root)
-    said = [source for source in (*files.sources, *environment_sources(environ), flag_source(flags)) if source.values]
+    said = [source for source in (*files.sources, *environment_sources(environ), _env_file(root), flag_source(flags)) if source.values]
     resolved = resolve(*said)
     if "directory" in (key for source in said for key in source.values):
         # The files were found through the directory, so it cannot be told by them.
@@ -81,6 +81,13 @@ def _environment(found: Mapping[str, tuple[str, str]]) -> Source:
         spelling={key: name for key, (name, _) in found.items()},
         text=True,
     )
+
+
+def _env_file(root: Path) -> Source:
+    """Return what `config/env` of a framework application says. As in Egg it comes before the variable."""
+    path = root / "config" / "env"
+    written = _text(path).strip() if path.is_file() and (root / "app").is_dir() else ""
+    return Source(name="config/env", values={"env": written} if written else {}, text=True)
 
 
 def flag_source(flags: Mapping[str, object]) -> Source:
@@ -132,11 +139,17 @@ def _table(document: Mapping[str, object], *path: str) -> Mapping[str, object]:
 
 def _parse(path: Path) -> Mapping[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
+        return tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([_place(path, error)], hint=f"correct {path}") from None
+
+
+def _text(path: Path) -> str:
+    """Return what is in a file, "" if there is none."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError([f"cannot read {path}: {reason}"], hint="make it readable, or remove it") from None

@@ -131,7 +131,7 @@ class FrameworkWorker(EdgeWorker):
     def open_edge(self) -> Edge:
         # A function becomes the method itself, so that nothing stands between the edge and the application.
         handle = _beside(self._application.mounts, self._application.handle) if self._application.mounts else self._application.handle
-        exchange = type("FrameworkExchange", (FrameworkExchange,), {"host": self._host, "handle": handle})
+        exchange = type("FrameworkExchange", (FrameworkExchange, self._host.exchange_type()), {"handle": handle})
         return Edge(self.context, exchange, websocket_type(self._host))
 
     async def start(self) -> None:

@@ -27,7 +27,7 @@ def test_one_that_raises_shows_its_own_traceback_once(tamago: Tamago) -> None:
     assert f'File "{path}", line 2' in result.stderr
     assert "site-packages/tamago" not in result.stderr
     assert "src/tamago" not in result.stderr
-    assert result.stderr.splitlines()[-2].startswith("tamago: main:app could not be imported: JSONDecodeError")
+    assert result.stderr.splitlines()[-2].startswith("tamago: main:app could not be imported: json.decoder.JSONDecodeError")
 
 
 @pytest.mark.parametrize(("app", "word"), [("nope:app", "nope"), ("main:nope", "nope")])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -122,16 +120,3 @@ def test_every_file_of_a_project_can_be_read_and_none_has_a_hole(template: Templ
 
 def test_every_template_has_a_directory_and_the_other_way_round() -> None:
     assert {entry.name for entry in (files("tamago.cli") / "templates").iterdir()} == set(Template)
-
-
-@pytest.mark.slow
-def test_the_templates_are_in_the_package(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if "No module named hatchling" in done.stderr:
-        pytest.skip("hatchling is not installed")
-    listed = subprocess.run(
-        [sys.executable, "-m", "zipfile", "-l", str(next(tmp_path.glob("*.whl")))], capture_output=True, text=True, check=True
-    )
-    assert listed.stdout.count(".tmpl") == sum(len(render(template, named("a", is_package=True))) for template in Template)

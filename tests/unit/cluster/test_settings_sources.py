@@ -101,3 +101,18 @@ def test_a_file_cannot_say_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "tamago.toml").write_text("directory = '/'\n")
     with pytest.raises(SettingsError, match="directory"):
         load(tmp_path, {}, {})
+
+
+def test_the_file_of_a_framework_application_says_its_environment_unless_a_flag_does(tmp_path: Path) -> None:
+    for directory in ("app", "config"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "config" / "env").write_text("staging\n")
+    resolved = load(tmp_path, {"TAMAGO_ENV": "local"}, {})
+    assert (resolved.settings.env, resolved.origins["env"]) == ("staging", "config/env")
+    assert load(tmp_path, {}, {"env": "prod"}).settings.env == "prod"
+
+
+def test_a_file_config_env_of_any_other_application_means_nothing_to_us(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "env").write_text("KEY=value\n")
+    assert load(tmp_path, {}, {}).settings.env == "prod"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +53,15 @@ class BackgroundTasks:
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - late tasks are cancelled and named, not just left
         """Wait until all are done, also those that begin meanwhile; after `timeout` seconds cancel the rest, and name them in the log."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        while self._running:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
-            await asyncio.wait(self._running, timeout=left)
-        late = list(self._running)
-        for task in late:
-            self._log().warning("%s is not done after %gs and is cancelled", task.get_name(), timeout)
-            task.cancel()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self.finished()
+        finally:  # also when nobody waits for this any more
+            late = list(self._running)
+            for task in late:
+                self._log().warning("%s is not done after %gs and is cancelled", task.get_name(), timeout)
+                task.cancel()
         if late:
             await asyncio.wait(late, timeout=timeout)  # one that refuses to be cancelled keeps no process from ending
 

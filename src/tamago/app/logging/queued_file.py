@@ -63,8 +63,8 @@ class QueuedFile(LogFile):
 
     @property
     def waiting(self) -> bool:
-        """Whether something is not written yet."""
-        return bool(self._queue or self.writer or self._fresh is not None)
+        """Whether something is not written yet, or is being written, or a file replaced."""
+        return bool(self._queue or self.writer or self._fresh is not None or self._turn.locked())
 
     def push(self, line: bytes, *, urgent: bool = False) -> None:
         """Queue a line, its end included. Unless the thread buffers, and for an urgent one, that is written as soon as can be."""

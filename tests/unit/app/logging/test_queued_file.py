@@ -151,6 +151,27 @@ def test_a_file_opened_again_while_the_disk_is_stuck_is_not_left_open(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_file_is_not_done_while_the_one_before_is_being_closed(
+    thread: WriterThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = open_file(thread, tmp_path / "x.log")
+    closing, go_on = threading.Event(), threading.Event()
+
+    def close(fd: int) -> None:
+        closing.set()
+        assert go_on.wait(LONG)
+        os.close(fd)
+
+    monkeypatch.setattr(queued_file, "_close", close)
+    opening = threading.Thread(target=file.reopen)
+    opening.start()
+    assert closing.wait(LONG)
+    assert file.waiting
+    go_on.set()
+    opening.join(LONG)
+    assert not file.waiting
+
+
 def test_a_file_that_cannot_be_opened_again_stays_as_it_is(thread: WriterThread, tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     file = open_file(thread, path)

@@ -209,6 +209,26 @@ def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(sma
     assert not (small.home / "logs").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("config/default.py", "config = {'middleware': ['gzipp']}", "there is no middleware 'gzipp'"),
+        ("app/router.py", "def routes(router):\n    router.get('/', 'hom.index')", "the controller method 'hom.index' does not exist"),
+        ("app/router.py", "async def a(x): ...\ndef routes(router):\n    router.get('/', a)", "x has no annotation"),
+        (
+            "app/router.py",
+            "async def a(ctx): ...\ndef routes(router):\n    router.get('/{x}', a)\n    router.get('/y', a)",
+            "can never match",
+        ),
+    ],
+)
+def test_check_finds_what_is_wrong_with_routes_and_middleware(small: Site, file: str, text: str, said: str) -> None:
+    small.write(file, text)
+    failed = small.run("check")
+    assert failed.returncode != 0
+    assert said in failed.stderr
+
+
 def test_check_looks_at_the_environment_a_start_would_use(small: Site) -> None:
     small.write("config/prod.py", "config = {'notfound': {'page': '/'}}\n")
     assert "prod.py" in small.run("check").stderr

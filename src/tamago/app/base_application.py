@@ -224,6 +224,10 @@ class BaseApplication:
             check_plain_values(self.config, configured.origins)
         self._origins = configured.origins
 
+    async def check(self) -> None:
+        """Find what would end a start, as far as that can be known without opening anything: for `tamago check`. Raises it."""
+        await self.configure()
+
     async def load_configuration(self) -> LoadedConfig:
         """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
         loaded = self.loaded

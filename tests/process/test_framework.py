@@ -188,6 +188,24 @@ def test_a_reload_to_a_broken_file_keeps_the_old_code_and_names_file_and_line(sm
             "from tamago.app import Boot\nclass AgentBoot(Boot):\n    def did_load(self):\n        1 / 0",
             ["ZeroDivisionError"],
         ),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def before_fork(self):\n        1 / 0",
+            [
+                "before_fork failed: ZeroDivisionError: division by zero (in app/boot.py:before_fork)",
+                'boot.py", line 4',
+                "correct the application",
+            ],
+        ),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def after_fork(self):\n        1 / 0",
+            [
+                "cannot start: ZeroDivisionError: division by zero (in app/boot.py:after_fork)",
+                'boot.py", line 4',
+                "correct the application",
+            ],
+        ),
         ("pyproject.toml", "[project]\n", ["has no name in [project]"]),
     ],
 )

@@ -302,8 +302,12 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], cargo: Cargo) -> NoRetu
         enter(boot)
         linux.die_with_parent(boot.master_pid)
         _seed_numpy()
-        cargo.target.after_fork()
         channel = BlockingChannel(socket.socket(fileno=descriptors[0]), peer=boot.peer)
+        try:
+            cargo.target.after_fork()
+        except Exception as error:  # noqa: BLE001 - a hook may raise anything; the master is told
+            tell_failure(channel.send, error)
+            leave(code)
         live(boot, channel, descriptors[1:], cargo)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1

@@ -15,6 +15,7 @@ WEBSOCKET /echo Egg
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -72,6 +73,7 @@ class PageApplication:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._changed = False
+        self._beside: list[str] = []  # modules that are none of the application's, such as `asgi`
         self._application: Application | None = None
 
     def write(self, path: str, text: str) -> None:
@@ -80,6 +82,8 @@ class PageApplication:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         self._changed = True
+        if path.endswith(".py") and not path.startswith(("app/", "config/", "plugins/", "tests/")):
+            self._beside.append(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
 
     async def load(self) -> None:
         """Start the application if its files have changed. Where there is an agent, it lives before."""
@@ -100,6 +104,8 @@ class PageApplication:
         await application.start()
         self._application = application
         await application.server_ready()
+        for module in self._beside:
+            importlib.import_module(module)
 
     async def close(self) -> None:
         """End it, so that another can be loaded."""
@@ -154,4 +160,4 @@ async def _over_websocket(application: Application, exchanged: Exchanged) -> str
     with suppress(ConnectionError):
         await application({**scope, "root_path": "", "subprotocols": []}, receive, send)
     messages = [sent.get_nowait() for _ in range(sent.qsize())]
-    return next(message["text"] for message in messages if message["type"] == "websocket.send")
+    return str(next(message["text"] for message in messages if message["type"] == "websocket.send"))

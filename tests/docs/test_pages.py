@@ -35,17 +35,45 @@ def _name(value: object) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({block.page for block in BLOCKS if block.mark}), ids=_name)
 def test_the_marked_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    done = _run(page, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mark", "text", "complaint"),
+    [
+        ("run", "raise ValueError('egg')", 'page.md", line 7'),
+        ("file app/boot.py", "from tamago.app import Boot", "defines neither AppBoot nor AgentBoot"),
+        ("ask", "GET /\n→ 200 egg", "wanted 200 egg"),
+    ],
+)
+def test_a_marked_block_that_is_wrong_is_found(mark: str, text: str, complaint: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- file config/default.py -->\n```python\nconfig = {{}}\n```\n<!-- {mark} -->\n```python\n{text}\n```\n")
+    done = _run(page, tmp_path)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def _run(page: Path, directory: Path) -> subprocess.CompletedProcess[str]:
     # In a process of its own: the messenger of this one, and what `app` means in it, belong to other tests.
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", fenced.__name__, str(page)],
-        cwd=tmp_path,
+        cwd=directory,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
-    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_what_stands_above_a_block_is_a_mark(page: Path) -> None:
+    above = re.findall(r"^<!-- (.*) -->\n```", page.read_text(), re.MULTILINE)
+    known = [block.mark if not block.file else f"{block.mark} {block.file}" for block in fenced.blocks(page) if block.mark]
+    assert above == known
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "python"], ids=_name)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from tamago.app.mounts import Mounts
 from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
 from tamago.app.response import ResponseView
+from tamago.app.router_file import import_router, router_files
 from tamago.app.routing import Route, Router, RouteTable, describe
 from tamago.app.websocket_dispatch import serve_websocket
 from tamago.core.context_class import Controller, Helper, Service
@@ -34,15 +34,22 @@ from tamago.core.dumps import dump_routes
 from tamago.core.extending import check_extend_files, compose, find_extends
 from tamago.core.finding import find_modules
 from tamago.core.importing import import_found
-from tamago.core.load_error import LoadError
 from tamago.core.namespace import provide
-from tamago.core.scanning import FoundModule
 from tamago.core.steps import Step
-from tamago.core.timing import Timing
 from tamago.core.tree import collect
-from tamago.core.unit import LoadUnit
+from tamago.errors import TamagoError
 from tamago.thread_pool import ThreadPool
 from tamago.types import Exchange, Role
+
+
+class NotStartedError(TamagoError):
+    """A request comes to an application whose configuration is not even loaded."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the application {name!r} has not started",
+            hint="have the server speak ASGI's lifespan protocol (`--lifespan on`), or `await app.start()` before the first request",
+        )
 
 
 class Application(BaseApplication):
@@ -73,7 +80,7 @@ class Application(BaseApplication):
 
     def _import(self) -> None:
         self.background = BackgroundTasks(self.events, lambda: self.core_logger)
-        for close in (self._close_threads, self._mounts.stop, self._drain):
+        for close in (self._close_threads, self._mounts.stop, self._drain_rest):
             self.before_close(close)
         units, env, timing = self.loaded.units, self.info.env, self.timing
         check_extend_files(units)
@@ -158,11 +165,12 @@ class Application(BaseApplication):
 
     async def close(self) -> None:
         """Wait for what runs in the background, then run every `before_close`, in reverse."""
-        await self._drain()
+        await self.background.drain(self.close_timeout)
         await super().close()
 
-    async def _drain(self) -> None:
-        await self.background.drain(self.config.get("close_timeout", 10.0))
+    async def _drain_rest(self) -> None:
+        # What `before_close` began. Half of the time that this has itself, so that late tasks are cancelled before it is.
+        await self.background.drain(self.close_timeout / 2)
 
     def _close_threads(self) -> None:
         if "threads" in vars(self):
@@ -175,6 +183,8 @@ class Application(BaseApplication):
         if scope["type"] == "lifespan":
             await serve_lifespan(receive, send, self._start_alone, self.close)
             return
+        if "handle" not in vars(self):
+            raise NotStartedError(self.name)
         mount = self._mounts.of(scope)
         if mount is not None:
             await self._mounts(mount, scope, receive, send)
@@ -235,24 +245,3 @@ class Application(BaseApplication):
     async def background_tasks_finished(self) -> None:
         """Wait for what runs in the background, for tests."""
         await self.background.finished()
-
-
-def router_files(units: Iterable[LoadUnit]) -> Iterator[FoundModule]:
-    """Yield `app/router.py`. Only the application has one."""
-    for unit in units:
-        path = unit.directory / "app" / "router.py"
-        if path.is_file():
-            yield FoundModule(name=("router",), module=unit.module_name("app.router"), path=path)
-
-
-def import_router(found: FoundModule, timing: Timing) -> Callable[[Router], object]:
-    """Import `app/router.py` and return its `routes`. Raises LoadError for a file that could register nothing."""
-    routes = getattr(import_found(found, timing), "routes", None)
-    if inspect.iscoroutinefunction(routes):
-        raise LoadError(
-            [f"`routes` is async in {found.path}"], hint="write `def routes(router):`; what must be awaited belongs in a boot class"
-        )
-    if not callable(routes):
-        raise LoadError([f"{found.path} defines no function `routes`"], hint="write `def routes(router):` there, or remove the file")
-    registers: Callable[[Router], object] = routes
-    return registers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,14 @@ class BackgroundTasks:
         return len(self._running)
 
     def run(self, work: Work, ctx: Context, *, name: str = "") -> None:
-        """Begin `await work(ctx)`, with `ctx` as the current context. `name` is for the log; by default it is the function's."""
+        """Begin `await work(ctx)`, with `ctx` as the current context. `name` is for the log; by default it is the function's.
+
+        Raises TypeError for what is no function, such as the coroutine that calling one returned.
+        """
+        if not callable(work):
+            if inspect.iscoroutine(work):
+                work.close()
+            raise TypeError(f"{work!r} is nothing to run in the background: give the function itself, not what it returned")
         label = name or getattr(work, "__qualname__", type(work).__qualname__)
         task = asyncio.get_running_loop().create_task(self._watch(work, ctx, label), name=f"background {label}")
         self._running.add(task)
@@ -55,7 +63,7 @@ class BackgroundTasks:
             self._log().warning("%s is not done after %gs and is cancelled", task.get_name(), timeout)
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=timeout)  # one that refuses to be cancelled keeps no process from ending
 
     async def _watch(self, work: Work, ctx: Context, label: str) -> None:
         current.set(ctx)

@@ -32,6 +32,7 @@ from tamago.core.plugin_views import describe
 from tamago.core.redact import redact
 from tamago.core.steps import Step
 from tamago.core.timing import Timing
+from tamago.errors import TamagoError
 from tamago.ready import Ready
 from tamago.types import Role
 
@@ -43,6 +44,13 @@ AnyListener = TypeVar("AnyListener", bound=Callable[..., object])
 AnyCallback = TypeVar("AnyCallback", bound=Callable[[], object])
 
 _log = logging.getLogger("tamago.app")
+
+
+class StartedError(TamagoError):
+    """An application is started a second time."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the application {name!r} was started already", hint="load it anew: `Application.load(directory)`")
 
 
 class BaseApplication:
@@ -65,6 +73,7 @@ class BaseApplication:
         self.phases: list[tuple[str, float]] = []
         """What the start spent its seconds on, in order; more precisely in `timing`."""
         self._loggers: Loggers | None = None
+        self._started = False
         self._lifecycle = Lifecycle((), self.timing, log=logging.getLogger("tamago"), on_error=self._hook_failed)
         # Registered first, so they come after everybody's; each has its turn, whatever happens to the others.
         self._lifecycle.before_close(self._close_loggers)
@@ -175,7 +184,13 @@ class BaseApplication:
         self._lifecycle.after_fork()
 
     async def start(self) -> None:
-        """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close."""
+        """Load the configuration, run the hooks up to `will_ready`, and be ready. Raises what failed; then nothing is left to close.
+
+        Raises StartedError for one that was started before, whatever became of it: its hooks have run.
+        """
+        if self._started:
+            raise StartedError(self.name)
+        self._started = True
         try:
             with self._phase("config"):
                 await self.configure()
@@ -214,7 +229,13 @@ class BaseApplication:
         """Run every `before_close`, in reverse. Raises what they raised, when all had their turn."""
         if not self._lifecycle.closing:
             self.events.emit("close")
-        await self._lifecycle.close(self.config.get("close_timeout", 10.0))
+        await self._lifecycle.close(self.close_timeout)
+
+    @property
+    def close_timeout(self) -> float:
+        """Seconds that each step of the end has. After a start that failed early, configuration may be no help."""
+        seconds = self.config.get("close_timeout")
+        return seconds if isinstance(seconds, int | float) and seconds >= 0 else 10.0
 
     async def configure(self) -> None:
         """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""

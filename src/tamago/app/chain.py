@@ -1,12 +1,13 @@
 """Middleware around an endpoint, compiled once at boot (Koa's onion).
 
 A middleware is `async def middleware(ctx, call_next)`, and goes on with `await call_next(ctx)`. Per request nothing is made but the
-middleware's own coroutines.
+middleware's own coroutines; and not even those of the outermost ones, where all they have to say is `After`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tamago.app.host import Endpoint
@@ -42,6 +43,53 @@ def only_for(*methods: str) -> Callable[[AnyMiddleware], AnyMiddleware]:
         return middleware
 
     return mark
+
+
+class After:
+    """A middleware that only acts once what follows it is through, and has nothing to wait for: `act(ctx)`.
+
+    `always`: also when that failed. Whoever answers a request calls the outermost ones itself, which spares a coroutine for each.
+    """
+
+    __slots__ = ("act", "always")
+
+    def __init__(self, act: Callable[[Context], object], *, always: bool = False) -> None:
+        self.act = act
+        self.always = always
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> None:
+        """Be a middleware like any other, further inside."""
+        try:
+            await call_next(ctx)
+        except BaseException:
+            if self.always:
+                self.act(ctx)
+            raise
+        self.act(ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All that happens around an endpoint: `run(ctx)`, then the functions in `after` if that succeeded, then `always` in any case."""
+
+    run: Endpoint
+    after: tuple[Callable[[Context], object], ...] = ()
+    always: Callable[[Context], object] | None = None
+
+
+def compile_outermost(middlewares: Sequence[Middleware], endpoint: Endpoint) -> Chain:
+    """Return the same as `compile_chain` would, with the outermost `After`s taken out of it."""
+    always = None
+    after: list[Callable[[Context], object]] = []
+    taken = 0
+    for taken, middleware in enumerate((*middlewares, None)):
+        if not isinstance(middleware, After) or (middleware.always and taken):
+            break
+        if middleware.always:
+            always = middleware.act
+        else:
+            after.insert(0, middleware.act)
+    return Chain(compile_chain(middlewares[taken:], endpoint), tuple(after), always)
 
 
 def compile_chain(middlewares: Sequence[Middleware], endpoint: Endpoint, *, outer: int = 0) -> Endpoint:

@@ -69,9 +69,11 @@ class Cookies:
         plain = value or ""
         if plain and asked.get("encrypt"):
             plain = encrypt(self.cipher, self._keys.all[0], name, plain)
+        signed = asked.get("signed", True) and not asked.get("encrypt")
+        signature = self._keys.sign(f"{name}={plain}") if signed and plain else ""  # before anything is sent: it may be impossible
         self._send(name, plain, attributes)
-        if asked.get("signed", True) and not asked.get("encrypt"):
-            self._send(f"{name}.sig", self._keys.sign(f"{name}={plain}") if plain else "", attributes)
+        if signed:
+            self._send(f"{name}.sig", signature, attributes)
 
     def delete(self, name: str, **options: Unpack[CookieOptions]) -> None:
         """Take a cookie back. `path` and `domain` must be those it was set with."""

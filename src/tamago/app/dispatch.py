@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tamago.app.current import current
 from tamago.app.respond import respond
 from tamago.app.route_finding import find_route
 
 if TYPE_CHECKING:
+    from tamago.app.chain import Chain
     from tamago.app.context import Context
     from tamago.app.host import Endpoint
+    from tamago.app.routing import Route
     from tamago.types import Exchange
 
 logger = logging.getLogger("tamago.app")
 
 Handle = Callable[["Exchange"], Awaitable[None]]
+Answer = Callable[["Exchange", "Route", Mapping[str, Any]], Awaitable[None]]
 
 
 def call_route(ctx: Context) -> Awaitable[object]:
@@ -26,33 +29,51 @@ def call_route(ctx: Context) -> Awaitable[object]:
     return endpoint(ctx)
 
 
-def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], chain_of_others: Endpoint) -> Handle:
+def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_of_others: Chain) -> Handle:
     """Return the function that answers a request.
 
     It must be called in a `contextvars.Context` of the request's own, such as that of its task: the current context stays set in it.
     `context` is the application's own class. `chains` has the chain of each known method, which ends in `call_route`.
     """
-    app = context.app
-    table = app.table
+    table = context.app.table
     # Hosts cost a look at the fields of each request; hardly any application has them.
     match = None if table.has_hosts else table.match
-    chain_of = chains.get
-    enter = current.set
-    requested, responded = app.events.listeners("request"), app.events.listeners("response")
+    answers = {chain: _compile_answer(context, chain) for chain in {chain_of_others, *chains.values()}}
+    answer_of = {method: answers[chain] for method, chain in chains.items()}.get
+    answer_others = answers[chain_of_others]
 
-    async def handle(exchange: Exchange) -> None:
+    def handle(exchange: Exchange) -> Awaitable[None]:
         method = exchange.method
         target = exchange.target
         if match is None or 63 in target or target[0] != 47:  # a "?", or no "/" first
             route, params = find_route(table, method, target, exchange.fields)
         else:
             route, params = match(method, target)
+        return answer_of(method, answer_others)(exchange, route, params)
+
+    return handle
+
+
+def _compile_answer(context: type[Context], chain: Chain) -> Answer:
+    """Return the function that takes a request through a chain."""
+    emit = context.app.events.emit
+    requested, responded = context.app.events.listeners("request"), context.app.events.listeners("response")
+    enter = current.set
+    run, after, always = chain.run, chain.after, chain.always
+
+    async def answer(exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:
         ctx = context(exchange, route, params)
         enter(ctx)
         try:
             if requested:
-                app.events.emit("request", ctx)
-            await chain_of(method, chain_of_others)(ctx)
+                emit("request", ctx)
+            try:
+                await run(ctx)
+                for act in after:
+                    act(ctx)
+            finally:
+                if always is not None:
+                    always(ctx)
             rest = respond(ctx)
             if rest is not None:
                 await rest
@@ -60,9 +81,9 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Endpoint], cha
             await answer_error(ctx, error)
         finally:
             if responded:
-                app.events.emit("response", ctx)
+                emit("response", ctx)
 
-    return handle
+    return answer
 
 
 async def answer_error(ctx: Context, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -55,7 +56,11 @@ class Events:
             raise UnknownEventError(name, sorted(self._listeners)) from None
 
     def on(self, name: EventName | str, listener: AnyListener) -> AnyListener:
-        """Call `listener` each time. Raises UnknownEventError."""
+        """Call `listener` each time. Raises UnknownEventError, and TypeError for a coroutine function, which nobody would await."""
+        if inspect.iscoroutinefunction(listener):
+            raise TypeError(
+                f"{listener!r} is a coroutine function, which nobody would await here; start what must be awaited in a background task"
+            )
         self.listeners(name).append(listener)
         return listener
 

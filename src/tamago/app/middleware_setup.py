@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tamago.app.chain import CallNext, Middleware, compile_chain
+from tamago.app.chain import CallNext, Chain, Middleware, compile_outermost
 from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
 from tamago.core.config import Config
@@ -107,15 +107,15 @@ def _misfit(found: FoundMiddleware) -> str:
     return ""
 
 
-def compile_chains(middlewares: Sequence[NamedMiddleware], endpoint: Endpoint) -> tuple[dict[str, Endpoint], Endpoint]:
+def compile_chains(middlewares: Sequence[NamedMiddleware], endpoint: Endpoint) -> tuple[dict[str, Chain], Chain]:
     """Return the chain of each common method, and the one of all others. Methods with the same middlewares share theirs."""
-    compiled: dict[tuple[str, ...], Endpoint] = {}
+    compiled: dict[tuple[str, ...], Chain] = {}
 
-    def chain(method: str) -> Endpoint:
+    def chain(method: str) -> Chain:
         chosen = [middleware for middleware in middlewares if middleware.methods is None or method in middleware.methods]
         key = tuple(middleware.name for middleware in chosen)
         if key not in compiled:
-            compiled[key] = compile_chain([middleware.run for middleware in chosen], endpoint)
+            compiled[key] = compile_outermost([middleware.run for middleware in chosen], endpoint)
         return compiled[key]
 
     return {method: chain(method) for method in METHODS}, chain("")

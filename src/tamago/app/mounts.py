@@ -6,10 +6,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tamago.app.asgi_exchange import Message, Receive, Scope, Send
+from tamago.core.steps import raise_all
 from tamago.errors import TamagoError
 
 logger = logging.getLogger("tamago.app")
@@ -23,10 +24,15 @@ class MountError(TamagoError):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """An application, and the path before its own: `prefix` has no slash at its end."""
+    """An application, and the path before its own: `prefix` has no slash at its end.
+
+    `state` is what its lifespan keeps for its requests (ASGI, lifespan state); `release` gives back what the mount itself made.
+    """
 
     prefix: str
     app: AsgiApp
+    state: dict[str, Any] = field(default_factory=dict)
+    release: Callable[[], object] = lambda: None
 
 
 class Mounts:
@@ -35,6 +41,7 @@ class Mounts:
     def __init__(self) -> None:
         self._mounts: list[Mount] = []
         self._lifespans: list[MountedLifespan] = []
+        self._started = False
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -43,12 +50,16 @@ class Mounts:
 
     def add(self, prefix: str, app: Any) -> None:
         """Mount an ASGI or WSGI application. Raises MountError."""
+        if self._started:
+            raise MountError(
+                f"cannot mount an application at {prefix!r}: ours has started", hint="mount it in a boot class, up to `will_ready`"
+            )
         whole = prefix.rstrip("/")
         if not whole.startswith("/") or "?" in whole or "//" in whole:
             raise MountError(f"cannot mount an application at {prefix!r}", hint="give the beginning of a path, such as `/admin`")
         if any(mount.prefix == whole for mount in self._mounts):
             raise MountError(f"there is an application at {whole!r} already", hint="mount the second one elsewhere")
-        self._mounts.append(Mount(whole, app if is_asgi(app) else _from_wsgi(app)))
+        self._mounts.append(Mount(whole, app) if is_asgi(app) else _from_wsgi(whole, app))
         self._mounts.sort(key=lambda mount: -len(mount.prefix))
 
     def of(self, scope: Scope) -> Mount | None:
@@ -66,26 +77,40 @@ class Mounts:
         root = scope.get("root_path", "")
         path = scope["path"]
         whole = path if root and path.startswith(root) else root + path
-        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole}, receive, send)
+        await mount.app({**scope, "root_path": root + mount.prefix, "path": whole, "state": dict(mount.state)}, receive, send)
 
     async def start(self) -> None:
-        """Run the start-up of each. Raises what fails, after undoing the others."""
+        """Run the start-up of each. Raises what fails; `stop` undoes what was done by then."""
+        self._started = True
         for mount in self._mounts:
-            lifespan = MountedLifespan(mount.app)
+            lifespan = MountedLifespan(mount.app, mount.state)
             self._lifespans.append(lifespan)
             await lifespan.start()
 
     async def stop(self) -> None:
-        """Run the shutdown of each, last started first."""
-        while self._lifespans:
-            await self._lifespans.pop().stop()
+        """Run the shutdown of each, last started first. Raises what failed, when all had their turn."""
+        errors: list[BaseException] = []
+        try:
+            while self._lifespans:
+                try:
+                    await self._lifespans.pop().stop()
+                except MountError as error:
+                    errors.append(error)
+        finally:  # their time may be over
+            for lifespan in self._lifespans:
+                lifespan.abandon()
+            self._lifespans.clear()
+            for mount in self._mounts:
+                mount.release()
+        raise_all(errors)
 
 
 class MountedLifespan:
     """The life of one mounted application (ASGI lifespan). Many have none and raise at the mere question; that is no failure."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, state: dict[str, Any]) -> None:
         self._app = app
+        self._state = state
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._heard: asyncio.Queue[Message | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -97,12 +122,21 @@ class MountedLifespan:
         await self._ask("startup")
 
     async def stop(self) -> None:
-        """Have it end, if it ever started."""
-        if self._task is not None and not self._task.done():
-            await self._ask("shutdown")
-        if self._task is not None:
+        """Have it end, if it ever started. Raises MountError when it says that it cannot."""
+        if self._task is None:
+            return
+        try:
+            if not self._task.done():
+                await self._ask("shutdown")
             await asyncio.wait({self._task})
-            self._task = None
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Wait for it no longer."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None
 
     async def _ask(self, what: str) -> None:
         self._said.put_nowait({"type": f"lifespan.{what}"})
@@ -112,7 +146,8 @@ class MountedLifespan:
 
     async def _run(self) -> None:
         try:
-            await self._app({"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, self._say, self._hear)
+            scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+            await self._app(scope, self._say, self._hear)
         except Exception:
             if self._knows_lifespan:
                 logger.exception("a mounted application failed in its lifespan")
@@ -140,10 +175,10 @@ def is_asgi(app: Any) -> bool:
     return len(positional) == 3
 
 
-def _from_wsgi(app: Any) -> AsgiApp:
+def _from_wsgi(prefix: str, app: Any) -> Mount:
     try:
         from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
     except ImportError:
         raise MountError("a WSGI application needs the a2wsgi package to be mounted", hint="run: pip install 'tamago[wsgi]'") from None
-    wrapped: AsgiApp = WSGIMiddleware(app)  # type: ignore[assignment]
-    return wrapped
+    wrapped: Any = WSGIMiddleware(app)
+    return Mount(prefix, wrapped, release=lambda: wrapped.executor.shutdown(wait=False))

@@ -75,6 +75,6 @@ def users_code() -> Iterator[None]:
             yield
     except TamagoError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it does
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it does
         problem = f"the application could not be loaded: {summary(error)}"
         raise BrokenApplicationError(problem, hint="correct the line above", detail=user_traceback(error)) from None

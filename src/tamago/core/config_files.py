@@ -86,12 +86,12 @@ def _check_ownership(file: ConfigFile, values: dict[str, Any]) -> None:
     if file.unit.kind is not UnitKind.FRAMEWORK and "core_middleware" in values:
         raise ConfigError(
             [f"{file.path} defines core_middleware, which only a framework may"],
-            hint="use middleware in the application; a plugin inserts into config['core_middleware'] in the hook `config_did_load`",
+            hint="use middleware in the application; a plugin inserts into config['core_middleware'] in the hook `config_will_load`",
         )
     if file.unit.kind is not UnitKind.APP and "middleware" in values:
         raise ConfigError(
             [f"{file.path} defines middleware, which only the application may"],
-            hint="use core_middleware in a framework; a plugin inserts into config['core_middleware'] in the hook `config_did_load`",
+            hint="use core_middleware in a framework; a plugin inserts into config['core_middleware'] in the hook `config_will_load`",
         )
 
 

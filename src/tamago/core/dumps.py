@@ -25,8 +25,23 @@ def dump_config(directory: Path, kind: str, config: object, origins: object, *, 
 
 
 def dump_timing(directory: Path, kind: str, timing: Timing, *, log: logging.Logger = _LOG) -> None:
-    """Write `<kind>_timing_<pid>.json`."""
+    """Write `<kind>_timing_<pid>.json`, and remove those of processes that are gone: each that is replaced would leave one."""
     write_dump(directory, f"{kind}_timing_{os.getpid()}.json", timing.to_list(), log=log)
+    for file in directory.glob(f"{kind}_timing_*.json"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdigit() and not _lives(int(pid)):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def dump_routes(directory: Path, routes: object, *, log: logging.Logger = _LOG) -> None:

@@ -112,7 +112,9 @@ def _beside(mounts: tuple[bytes, ...], handle: Callable[[Any], Awaitable[object]
     """Return what calls `handle`, or for a path of a mounted application, which speaks ASGI, that."""
 
     def choose(exchange: FrameworkExchange) -> Awaitable[object]:
-        return AsgiExchange.handle(exchange) if exchange.target.startswith(mounts) else handle(exchange)
+        target = exchange.target
+        mounted = target.startswith(mounts) or _may_hide_a_path(target)
+        return AsgiExchange.handle(exchange) if mounted else handle(exchange)
 
     return choose
 
@@ -129,7 +131,7 @@ class FrameworkWorker(EdgeWorker):
     def open_edge(self) -> Edge:
         # A function becomes the method itself, so that nothing stands between the edge and the application.
         handle = _beside(self._application.mounts, self._application.handle) if self._application.mounts else self._application.handle
-        exchange = type("FrameworkExchange", (FrameworkExchange,), {"host": self._host, "handle": handle})
+        exchange = type("FrameworkExchange", (FrameworkExchange, self._host.exchange_type()), {"handle": handle})
         return Edge(self.context, exchange, websocket_type(self._host))
 
     async def start(self) -> None:
@@ -175,3 +177,8 @@ class FrameworkAgentLife:
     async def stop(self) -> None:
         """Run `before_close`."""
         await self._agent.close()
+
+
+def _may_hide_a_path(target: bytes) -> bool:
+    """Return True for a target whose path is not what it begins with: a whole URL, or one with escapes. By ASGI it is read for certain."""
+    return target[:1] != b"/" or b"%" in target.partition(b"?")[0]

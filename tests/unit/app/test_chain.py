@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
 import pytest
 from tests.unit.app.fakes import FakeApplication, request
 
-from tamago.app.chain import CallNext, CallNextTwiceError, Middleware, compile_chain, only_for
+from tamago.app.chain import After, CallNext, CallNextTwiceError, Chain, Middleware, compile_chain, compile_outermost, only_for
 from tamago.app.context import Context
-from tamago.app.dispatch import call_route
+from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.host import Endpoint
 from tamago.app.middleware_setup import FoundMiddleware, MiddlewareError, compile_chains, set_up
 from tamago.app.path_rules import PathRuleError
@@ -94,6 +95,55 @@ async def test_twice_is_noticed_in_the_chain_of_a_route_and_around_it(app: FakeA
     with pytest.raises(CallNextTwiceError, match="twice"):
         await compile_chain([noting("a", log), twice], inner)(ctx_of(app))
     assert log == ["a in", "c in", "end", "c out"]
+
+
+@pytest.mark.parametrize(
+    "kinds", [kinds for count in (1, 2, 3) for kinds in itertools.product(["around", "after", "always"], repeat=count)]
+)
+@pytest.mark.parametrize("failing", ["", "end", "0", "1"])
+async def test_what_acts_only_afterwards_does_so_in_its_place(app: FakeApplication, kinds: tuple[str, ...], failing: str) -> None:
+    log: list[str] = []
+
+    def note(name: str) -> None:
+        log.append(name)
+        if name == failing:
+            raise KeyError(name)
+
+    async def around(ctx: Context, call_next: CallNext) -> None:
+        await call_next(ctx)
+        note("around")
+
+    async def end(ctx: Context) -> None:
+        note("end")
+        ctx.body = "ended"
+
+    def made(kind: str, name: str) -> Middleware:
+        return around if kind == "around" else After(lambda _: note(name), always=kind == "always")
+
+    app.route("GET", "/", end)
+    middlewares = [made(kind, str(place)) for place, kind in enumerate(kinds)]
+    outcomes = []
+    for chain in (compile_outermost(middlewares, call_route), Chain(compile_chain(middlewares, call_route))):
+        log.clear()
+        exchange = request("GET", "/")
+        await compile_dispatch(app.context, {}, chain)(exchange)
+        outcomes.append((exchange.status, exchange.data, tuple(log)))
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_what_acts_afterwards_does_so_only_after_success_unless_always(app: FakeApplication) -> None:
+    log: list[str] = []
+
+    async def failing(ctx: Context) -> None:
+        raise KeyError
+
+    around = [After(lambda _: log.append("always"), always=True), After(lambda _: log.append("after"))]
+    await compile_chain(around, ending(log))(ctx_of(app))
+    assert log == ["end", "after", "always"]
+    log.clear()
+    with pytest.raises(KeyError):
+        await compile_chain(around, failing)(ctx_of(app))
+    assert log == ["always"]
 
 
 # ── which ones, and for what ─────────────────────────────────────────────────────────────────────────────────────────
@@ -190,7 +240,7 @@ async def test_match_and_ignore_choose_by_path(rule: Any, inside: list[str], out
         chain = compile_chains(set_up([], ["a"], found(a=mark), app), call_route)[1]
         for path, is_inside in [(path, True) for path in inside] + [(path, False) for path in outside]:
             ctx = ctx_of(app, path)
-            await chain(ctx)
+            await chain.run(ctx)
             assert ("marked" in ctx.state) is (is_inside is expected), (option, path)
 
 

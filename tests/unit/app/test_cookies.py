@@ -209,3 +209,10 @@ def test_a_cookie_larger_than_browsers_keep_is_told() -> None:
 )
 def test_the_cookies_of_a_request_are_read(header: str, cookies: dict[str, str]) -> None:
     assert parse_cookies(header) == cookies
+
+
+def test_what_cannot_be_signed_is_not_sent_without_a_signature() -> None:
+    ctx = receiving("", keys="")
+    with pytest.raises(NoKeysError):
+        ctx.cookies.set("a", "b")
+    assert sent(ctx) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.unit.cli.command import Tamago
+from tests.unit.testing.project import MYPY_CACHE
 
 pytestmark = pytest.mark.slow
 BLOG = Path(__file__).parents[3] / "examples/blog"
@@ -114,9 +116,9 @@ def test_nothing_of_the_application_runs(blog: Tamago) -> None:
 
 
 def test_what_the_application_prints_is_not_part_of_the_result(blog: Tamago) -> None:
-    blog.write("app/boot.py", "print('hello')\n")
+    blog.write("app/schema.py", (blog.directory / "app/schema.py").read_text() + "print('hello')\n")
     done = blog.run("routes", "--json")
-    json.loads(done.stdout)
+    assert json.loads(done.stdout)
     assert done.stderr == "hello\n"
 
 
@@ -128,6 +130,13 @@ def test_an_application_that_does_not_import_is_shown_with_its_own_line(blog: Ta
     assert f'File "{blog.directory}/app/boot.py", line 1' in done.stderr
     assert "tamago: the application could not be loaded: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
     assert "/tamago/cli/" not in done.stderr
+
+
+def test_an_application_that_exits_when_it_is_imported_is_no_success(blog: Tamago) -> None:
+    blog.write("app/boot.py", "raise SystemExit(0)\n")
+    done = blog.run("routes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "tamago: the application could not be loaded: SystemExit: 0" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["routes"], ["types"], ["plugins"], ["config", "--why", "a"]])
@@ -194,8 +203,9 @@ def test_an_unknown_key_is_a_mistake(blog: Tamago, key: str, problem: str, hint:
 def test_a_type_checker_knows_services_and_what_plugins_add(blog: Tamago) -> None:
     out(blog, "types")
     blog.write("probe.py", PROBE)
-    command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "--cache-dir=/dev/null", "probe.py"]
-    text = subprocess.run(command, cwd=blog.directory, capture_output=True, text=True, check=False).stdout
+    command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "probe.py"]
+    environment = {**os.environ, "MYPY_CACHE_DIR": str(MYPY_CACHE)}
+    text = subprocess.run(command, cwd=blog.directory, env=environment, capture_output=True, text=True, check=False).stdout
     assert re.findall(r'Revealed type is "(.+)"', text) == REVEALED, text
     assert 'probe.py:14: error: "Services" has no attribute "psot"' in text
     assert text.count("probe.py") == len(REVEALED) + 1

@@ -197,7 +197,7 @@ def test_a_plugin_defines_no_middleware(blog: Project, key: str) -> None:
     blog.write("plugins/foo/config/default.py", f"config = {{{key!r}: ['x']}}")
     with pytest.raises(ConfigError, match=f"defines {key}, which only") as caught:
         load(blog, plugin_unit(blog))
-    assert "config_did_load" in caught.value.hint
+    assert "config_will_load" in caught.value.hint
 
 
 def test_a_framework_defines_core_middleware_and_the_application_its_own(blog: Project) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,19 @@ def test_a_dump_that_fails_leaves_nothing_behind(tmp_path: Path, caplog: pytest.
     write_dump(tmp_path, "a.json", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert "cannot write" in caplog.text
+
+
+def test_timings_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    for name in (
+        f"application_timing_{gone.pid}",
+        f"agent_timing_{gone.pid}",
+        f"application_timing_{os.getppid()}",
+        "application_timing_x",
+    ):
+        (tmp_path / f"{name}.json").write_text("[]")
+    dump_timing(tmp_path, "application", Timing())
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(
+        [f"agent_timing_{gone.pid}", "application_timing_x", *(f"application_timing_{pid}" for pid in (os.getpid(), os.getppid()))]
+    )

@@ -13,6 +13,9 @@ from tamago.cli.new import write
 from tamago.cli.project import named
 from tamago.cli.template import render
 
+MYPY_CACHE = Path(__file__).parents[3] / ".mypy_cache/projects"
+"""Kept from run to run, as checking the libraries' types anew takes half a minute."""
+
 _NOT_OURS = ("PYTEST_", "TAMAGO_", "COVERAGE")
 _COUNT = re.compile(r"(\d+) (passed|failed|error)")
 
@@ -43,7 +46,8 @@ class TestedProject:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Without what our own pytest has set: it is another run."""
-        return {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)} | more
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+        return kept | {"MYPY_CACHE_DIR": str(MYPY_CACHE)} | more
 
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

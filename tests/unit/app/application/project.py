@@ -109,14 +109,16 @@ class Project:
         framework: type[Application] = __import__(name).Application
         return framework
 
-    def load(self, cls: type[Application] = Application, **options: str) -> Any:
+    def load(self, cls: type[Application] = Application, *, env: str | None = None, scope: str | None = None) -> Any:
         """Return the application, loaded and not started."""
-        return cls.load(self.directory, **options)
+        return cls.load(self.directory, env=env, scope=scope)
 
     @asynccontextmanager
-    async def running(self, cls: type[Application] = Application, **options: str) -> AsyncIterator[Any]:
+    async def running(
+        self, cls: type[Application] = Application, *, env: str | None = None, scope: str | None = None
+    ) -> AsyncIterator[Any]:
         """Have the application run in the block."""
-        app = self.load(cls, **options)
+        app = self.load(cls, env=env, scope=scope)
         await app.start()
         try:
             await app.server_ready()

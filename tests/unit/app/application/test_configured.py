@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -122,6 +123,8 @@ async def test_frameworks_on_frameworks_configure_from_the_base_upwards(site: Pr
         assert [unit.name for unit in app.loaded.units] == ["onerror", "static", "one", "tamago.app", "base", "top", "small"]
         assert app.config.who == "top"
         assert app.config.deep == {"base": 1, "top": 2, "app": 3, "list": [3]}
+    agent = sys.modules["top"].Agent.load(site.directory, env="unittest")
+    assert agent.loaded.units == app.loaded.units
     async with site.running(top, env="prod") as app:
         assert app.config.who == "one prod", "a plugin's file for the environment wins over everyone's default"
 
@@ -209,7 +212,7 @@ def test_plugins_are_in_the_order_of_their_dependencies_and_switched_by_the_envi
     monkeypatch.setenv("TAMAGO_PLUGINS", json.dumps({"one": False, "static": False}))
     assert list(site.load().plugins) == ["onerror", "three", "two"]
     monkeypatch.setenv("TAMAGO_PLUGINS", json.dumps({"two": False}))
-    with pytest.raises(DisabledPluginError, match="the plugin 'two' is disabled .*, but 'one' needs it"):
+    with pytest.raises(DisabledPluginError, match=r"the plugin 'two' is disabled .*, but 'one' needs it"):
         site.load()
     monkeypatch.setenv("TAMAGO_PLUGINS", "{two}")
     with pytest.raises(PluginDeclarationError, match="TAMAGO_PLUGINS is not JSON"):

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from tests.unit.app.application.project import HOOKS, Project, boot, open_files
+from tests.web.edge import until
 
 from tamago.app import Agent, Application
 from tamago.core.lifecycle import BootStoppedError, CloseTimeoutError
+from tamago.errors import TamagoError
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +69,6 @@ async def test_hooks_run_in_the_order_of_the_units_and_close_in_reverse(site: Pr
 async def test_the_agent_has_the_same_life_with_hooks_of_its_own(site: Project) -> None:
     site.write({"app/boot.py": HOOKS})
     async with site.agent() as agent:
-        assert isinstance(agent, Agent)
         assert [hook for hook, _ in agent.told][-1] == "server_did_ready"
     assert agent.told[-1] == ("before_close", "app")
 
@@ -233,7 +234,7 @@ async def test_a_before_close_that_hangs_is_cut_off_and_named(site: Project) -> 
     closed: list[int] = []
     app.before_close(lambda: closed.append(1))
     await app.start()
-    with pytest.raises(CloseTimeoutError, match="app/boot.py:before_close did not finish"):
+    with pytest.raises(CloseTimeoutError, match=r"app/boot\.py:before_close did not finish"):
         await app.close()
     assert closed == [1]
 
@@ -241,7 +242,6 @@ async def test_a_before_close_that_hangs_is_cut_off_and_named(site: Project) -> 
 async def test_a_start_that_is_given_up_says_what_it_waited_for_and_closes(
     site: Project, framework: type[Application], caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.write({"app/boot.py": HOOKS + "\n    async def will_ready(self): await self.app.gate.wait()\n"})
     (site.directory / "app/boot.py").write_text(
         HOOKS.replace(
             "async def will_ready(self): self.tell", "async def will_ready(self):\n        await self.app.gate.wait()\n        self.tell"
@@ -250,8 +250,7 @@ async def test_a_start_that_is_given_up_says_what_it_waited_for_and_closes(
     app = site.load(framework)
     app.gate = asyncio.Event()
     starting = asyncio.create_task(app.start())
-    while "app/boot.py:will_ready" not in app.progress().partition("\n")[0]:
-        await asyncio.sleep(0)
+    await until(lambda: "app/boot.py:will_ready" in app.progress().partition("\n")[0])
     assert "start timeline:" in app.progress()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -270,11 +269,25 @@ def leavings(site: Project) -> tuple[set[str], set[asyncio.Task[Any]], list[str]
     return files, asyncio.all_tasks() - {asyncio.current_task()}, [repr(handler) for handler in logging.getLogger().handlers]
 
 
-async def ended(before: set[threading.Thread]) -> None:
+def ended(before: set[threading.Thread]) -> None:
     """Wait until no thread is left but those from before; they end on their own, some after they were told to."""
     for thread in set(threading.enumerate()) - before:
-        await asyncio.to_thread(thread.join, 20) if False else thread.join(20)
+        thread.join(20)
     assert not [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
+
+
+def test_loading_makes_nothing_that_must_not_be_forked(site: Project, framework: type[Application]) -> None:
+    files, threads = open_files(), set(threading.enumerate())
+    site.controller("def index(self):\n    return 'sync'", "router.get('/', 'home.index')")
+    app = site.load(framework)
+    app.before_fork()
+    agent = Agent.load(site.directory)
+    agent.before_fork()
+    assert open_files() == files
+    assert set(threading.enumerate()) == threads
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+    assert not (site.directory / "logs").exists()
 
 
 async def test_an_application_leaves_nothing_behind(site: Project, framework: type[Application]) -> None:
@@ -288,7 +301,7 @@ async def test_an_application_leaves_nothing_behind(site: Project, framework: ty
         assert set(threading.enumerate()) != threads
         app.logger.info("text")
     assert leavings(site) == before
-    await ended(threads)
+    ended(threads)
 
 
 @pytest.mark.parametrize("where", ["config_will_load", "config_did_load", "did_load", "will_ready", "router", "middleware", "logger"])
@@ -318,7 +331,27 @@ async def test_a_failed_start_leaves_nothing_behind(site: Project, framework: ty
     with pytest.raises(Exception, match=r"."):
         await app.start()
     assert leavings(site) == before
-    await ended(threads)
+    ended(threads)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_an_application_is_started_once(site: Project, ended: bool) -> None:
+    async with site.running() as app:
+        if ended:
+            await app.close()
+        with pytest.raises(TamagoError, match="was started already") as caught:
+            await app.start()
+        assert "Application.load" in caught.value.hint
+        assert app.ready.is_ready
+
+
+async def test_an_application_whose_start_failed_is_loaded_anew(site: Project, framework: type[Application]) -> None:
+    fail(site, "app", "did_load")
+    app = site.load(framework)
+    with pytest.raises(LookupError):
+        await app.start()
+    with pytest.raises(TamagoError, match="was started already"):
+        await app.start()
 
 
 async def test_applications_can_follow_each_other_in_one_process(site: Project, framework: type[Application]) -> None:

@@ -132,7 +132,7 @@ async def test_services_come_from_every_unit_nested_and_once_for_each_context(si
         assert ctx.service.deep.down.mail.ctx is ctx
         assert ctx.service.user.service.cache is ctx.service.cache
         assert ctx.service.user.config is app.config
-        with pytest.raises(AttributeError, match="there is no `service.usr`; did you mean `?user"):
+        with pytest.raises(AttributeError, match=r"there is no `service\.usr`; did you mean `?user"):
             ctx.service.usr  # noqa: B018
 
 
@@ -147,7 +147,7 @@ def test_a_service_two_units_define_is_an_error_that_names_both_files(site: Proj
     else:
         site.write(again)
     place = (site.libraries / "acme" if later == "framework" else site.directory) / "app/service/cache.py"
-    with pytest.raises(LoadError, match="`service.cache` is defined twice") as caught:
+    with pytest.raises(LoadError, match=r"`service\.cache` is defined twice") as caught:
         site.load(framework)
     assert str(site.libraries / "one/app/service/cache.py") in caught.value.problem
     assert str(place) in caught.value.problem
@@ -371,7 +371,7 @@ async def test_custom_loaders_fill_the_application_and_the_context(site: Project
             "app/repository/post.py": repository.format(name="Post"),
             "app/adapter/deep/disk.py": "class Disk:\n    def __init__(self, app):\n        self.app = app\n",
         }
-    )  # noqa: E501
+    )
     site.configure(
         custom_loader={
             "repository": {"directory": "app/repository", "inject": "ctx", "loadunit": True},

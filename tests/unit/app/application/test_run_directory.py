@@ -21,11 +21,8 @@ def dumping(site: Project) -> Project:
     """An application with secrets and a route, which writes its dumps."""
     site.plugin("one", {"config/default.py": "config = {'one': {'kept': 1, 'api_key': 'hidden'}}"}, version="1.2.3", dependencies=("two",))
     site.plugin("two", {})
-    site.write(
-        {
-            "config/plugin.py": "plugins = {'one': {'package': 'one'}, 'two': {'package': 'two'}, 'three': {'enable': False, 'package': 'three'}}\n"
-        }
-    )  # noqa: E501
+    entries = {"one": {"package": "one"}, "two": {"package": "two"}, "three": {"enable": False, "package": "three"}}
+    site.write({"config/plugin.py": f"plugins = {entries!r}\n"})
     site.configure(
         dump={"enable": True, "ignore_paths": ["own.private"]},
         keys="abc,def",
@@ -137,7 +134,7 @@ async def test_a_slow_step_is_named(dumping: Project, caplog: pytest.LogCaptureF
     dumping.configure(dump={"enable": False, "slow_step": 0})
     async with dumping.running():
         assert "Load Config" in caplog.text
-    assert [record.levelno for record in caplog.records if "slow start" in record.message][0] == logging.WARNING
+    assert next(record.levelno for record in caplog.records if "slow start" in record.message) == logging.WARNING
 
 
 async def test_only_the_owner_may_read_and_a_second_start_replaces(dumping: Project) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from tamago.app.chain import CallNext, Middleware
+from tamago.app.chain import After, Middleware
 from tamago.app.context import Context
 
 _PAGE = "<h1>404 Not Found</h1>"
@@ -15,8 +15,7 @@ def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factorie
     """Make it."""
     page_url: str = options.page_url
 
-    async def notfound(ctx: Context, call_next: CallNext) -> None:
-        await call_next(ctx)
+    def notfound(ctx: Context) -> None:
         if ctx.body is not None or ctx.status != 404 or ctx.answered:
             return
         ctx.status = 404
@@ -29,4 +28,4 @@ def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factorie
         else:
             ctx.redirect(f"{page_url}{'&' if '?' in page_url else '?'}{urlencode({'real_status': 404})}")
 
-    return notfound
+    return After(notfound)

@@ -35,6 +35,7 @@ from tamago.core.timing import Timing
 from tamago.errors import TamagoError
 from tamago.ready import Ready
 from tamago.types import Role
+from tamago.user_traceback import exc_info
 
 if TYPE_CHECKING:
     from tamago.app.http_session import HttpClient
@@ -283,7 +284,7 @@ class BaseApplication:
             self._loggers.close()
 
     def _hook_failed(self, error: Exception) -> None:
-        self.core_logger.error("a hook failed", exc_info=error)
+        self.core_logger.error("a hook failed", exc_info=exc_info(error))
         self.events.emit("error", error, None)
 
     def _name_slow_steps(self) -> None:

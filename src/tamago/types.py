@@ -217,8 +217,8 @@ class FrameworkAgent(Protocol):
     def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
 
-    async def configure(self) -> None:
-        """Load and check the configuration; raises what is wrong with it."""
+    async def check(self) -> None:
+        """Load and check the configuration, and whatever else can be checked without opening anything; raises what is wrong."""
 
     async def start(self) -> None:
         """Boot; raises what failed."""

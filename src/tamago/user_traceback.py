@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
+from types import TracebackType
 
 _OURS = str(Path(__file__).resolve().parent) + os.sep
 _MACHINERY = tuple(
@@ -30,6 +31,14 @@ def summary(error: BaseException) -> str:
     return f"{text} ({notes})" if notes else text
 
 
+def exc_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """Return what a logger takes as `exc_info`, without the frames of ours that led to the user's code; all of them where there is none."""
+    frames = error.__traceback__
+    while frames is not None and _is_machinery(frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    return type(error), error, frames or error.__traceback__
+
+
 def _trim(error: traceback.TracebackException) -> None:
     kept = [frame for frame in error.stack if not _is_machinery(frame.filename)]
     if kept:
@@ -46,4 +55,4 @@ def _trim(error: traceback.TracebackException) -> None:
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((_OURS, "<frozen importlib", "<frozen runpy")) or filename.endswith(_MACHINERY)
+    return filename.startswith((_OURS, "<frozen importlib", "<frozen runpy", "<endpoint of ")) or filename.endswith(_MACHINERY)

@@ -188,6 +188,24 @@ def test_a_reload_to_a_broken_file_keeps_the_old_code_and_names_file_and_line(sm
             "from tamago.app import Boot\nclass AgentBoot(Boot):\n    def did_load(self):\n        1 / 0",
             ["ZeroDivisionError"],
         ),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def before_fork(self):\n        1 / 0",
+            [
+                "before_fork failed: ZeroDivisionError: division by zero (in app/boot.py:before_fork)",
+                'boot.py", line 4',
+                "correct the application",
+            ],
+        ),
+        (
+            "app/boot.py",
+            "from tamago.app import Boot\nclass AppBoot(Boot):\n    def after_fork(self):\n        1 / 0",
+            [
+                "cannot start: ZeroDivisionError: division by zero (in app/boot.py:after_fork)",
+                'boot.py", line 4',
+                "correct the application",
+            ],
+        ),
         ("pyproject.toml", "[project]\n", ["has no name in [project]"]),
     ],
 )
@@ -207,6 +225,26 @@ def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(sma
     assert failed.returncode == 2
     assert "notfound.page" in failed.stderr
     assert not (small.home / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("config/default.py", "config = {'middleware': ['gzipp']}", "there is no middleware 'gzipp'"),
+        ("app/router.py", "def routes(router):\n    router.get('/', 'hom.index')", "the controller method 'hom.index' does not exist"),
+        ("app/router.py", "async def a(x): ...\ndef routes(router):\n    router.get('/', a)", "x has no annotation"),
+        (
+            "app/router.py",
+            "async def a(ctx): ...\ndef routes(router):\n    router.get('/{x}', a)\n    router.get('/y', a)",
+            "can never match",
+        ),
+    ],
+)
+def test_check_finds_what_is_wrong_with_routes_and_middleware(small: Site, file: str, text: str, said: str) -> None:
+    small.write(file, text)
+    failed = small.run("check")
+    assert failed.returncode != 0
+    assert said in failed.stderr
 
 
 def test_check_looks_at_the_environment_a_start_would_use(small: Site) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tamago.core.steps import raise_all
-from tamago.user_traceback import summary, user_traceback
+from tamago.core.steps import noting, raise_all
+from tamago.user_traceback import exc_info, summary, user_traceback
 
 
 def failed(raising: Callable[[], object]) -> BaseException:
@@ -76,3 +76,34 @@ def test_the_event_loop_around_the_users_code_is_not_shown(tmp_path: Path) -> No
     text = user_traceback(error)
     assert text.splitlines()[1].startswith(f'  File "{file}", line 2')
     assert text.endswith("KeyError: 'db'")
+
+
+def test_a_log_line_begins_with_the_users_own_frame_behind_ours(tmp_path: Path) -> None:
+    file = tmp_path / "boot.py"
+    names: dict[str, Any] = {}
+    exec(compile("def hook():\n    1 / 0\n", str(file), "exec"), names)
+
+    def call() -> None:
+        with noting("app/boot.py:did_load"):
+            names["hook"]()
+
+    error = failed(call)
+    frames = error.__traceback__
+    assert frames is not None
+    assert frames.tb_next is not None
+    ours = frames.tb_next.tb_next  # without those of this file
+    error.__traceback__ = ours
+    assert exc_info(error)[:2] == (ZeroDivisionError, error)
+    first = exc_info(error)[2]
+    assert first is not None
+    assert first.tb_frame.f_code.co_filename == str(file)
+
+
+def test_an_error_of_ours_alone_is_logged_with_all_of_its_frames() -> None:
+    error = failed(lambda: raise_all([LookupError()]))
+    frames = error.__traceback__
+    assert frames is not None
+    assert frames.tb_next is not None
+    error.__traceback__ = frames.tb_next.tb_next
+    assert error.__traceback__ is not None
+    assert exc_info(error)[2] is error.__traceback__

@@ -20,7 +20,7 @@ from tamago.app.current import current
 from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.lifespan import serve_lifespan
 from tamago.app.loaded import Loaded
-from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, compile_chains, set_up
+from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, check_middleware, compile_chains, set_up
 from tamago.app.mounts import Mounts
 from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
@@ -122,17 +122,26 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
-        self.register_routes()
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
+        self._compile_routes(outer=len(middlewares))
+        chains, chain_of_others = compile_chains(middlewares, call_route)
+        self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
 
+    def _compile_routes(self, *, outer: int) -> None:
+        """Make the table of routes; `outer` is how many middlewares stand around all of them."""
+        self.register_routes()
         endpoints = compile_handlers(self.router.routes, app=self)
 
         def endpoint_of(route: Route) -> Any:
-            return compile_chain(route.middleware, endpoints[route], outer=len(middlewares))
+            return compile_chain(route.middleware, endpoints[route], outer=outer)
 
         self.table = self.router.compile(endpoint_of)
-        chains, chain_of_others = compile_chains(middlewares, call_route)
-        self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
+
+    async def check(self) -> None:
+        """Check the names of middlewares and compile the routes as well. Factories of middleware are not called: they may open things."""
+        await super().check()
+        check_middleware(self.config["core_middleware"], self.config["middleware"], self.middleware_factories)
+        self._compile_routes(outer=0)
 
     def register_routes(self) -> Router:
         """Register every route of `app/router.py` and of the controllers' decorators, once. Needs no configuration."""

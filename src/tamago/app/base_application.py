@@ -35,6 +35,7 @@ from tamago.core.timing import Timing
 from tamago.errors import TamagoError
 from tamago.ready import Ready
 from tamago.types import Role
+from tamago.user_traceback import exc_info
 
 if TYPE_CHECKING:
     from tamago.app.http_session import HttpClient
@@ -245,6 +246,10 @@ class BaseApplication:
             check_plain_values(self.config, configured.origins)
         self._origins = configured.origins
 
+    async def check(self) -> None:
+        """Find what would end a start, as far as that can be known without opening anything: for `tamago check`. Raises it."""
+        await self.configure()
+
     async def load_configuration(self) -> LoadedConfig:
         """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
         loaded = self.loaded
@@ -279,7 +284,7 @@ class BaseApplication:
             self._loggers.close()
 
     def _hook_failed(self, error: Exception) -> None:
-        self.core_logger.error("a hook failed", exc_info=error)
+        self.core_logger.error("a hook failed", exc_info=exc_info(error))
         self.events.emit("error", error, None)
 
     def _name_slow_steps(self) -> None:

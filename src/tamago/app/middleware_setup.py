@@ -12,7 +12,7 @@ from tamago.app.chain import CallNext, Chain, Middleware, compile_outermost
 from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
 from tamago.core.config import Config
-from tamago.errors import TamagoError
+from tamago.core.load_error import LoadError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -22,12 +22,15 @@ _NO_OPTIONS = Config()
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-class MiddlewareError(TamagoError):
+class MiddlewareError(LoadError):
     """The list of middlewares cannot be had as configured. `problems` has one sentence for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems), hint="see `core_middleware` and `middleware` in config, and the files in app/middleware")
-        self.problems = tuple(problems)
+        super().__init__(
+            problems,
+            hint="see `middleware` in config, and the files in app/middleware: each has `async def middleware(ctx, call_next)`, "
+            "or `def middleware(options, app)` that returns one",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +54,37 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     """Return the enabled middlewares in order: the framework's and plugins' (`core`), then the application's `own`.
 
     Each gets the part of config with its name as options; `enable: False` there leaves it out, and so does a factory that returns None.
-    Raises MiddlewareError with everything that is wrong with the names, PathRuleError for `match` and `ignore`.
+    Raises MiddlewareError with everything that is wrong, PathRuleError for `match` and `ignore`.
     """
+    check_middleware(core, own, found)
+    made: list[NamedMiddleware | None] = []
+    problems: list[str] = []
+    for name in (*core, *own):
+        try:
+            made.append(make(name, found[name], app.config.get(name, _NO_OPTIONS), app))
+        except MiddlewareError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise MiddlewareError(problems)
+    return [middleware for middleware in made if middleware is not None]
+
+
+def check_middleware(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware]) -> None:
+    """Look at the names only; nothing is called. Raises MiddlewareError with everything that is wrong with them."""
     names = [*core, *own]
     problems = [_unknown(name, found) for name in dict.fromkeys(names) if name not in found]
     problems += [f"middleware {name!r} is named {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise MiddlewareError(problems)
-    made = (make(name, found[name], app.config.get(name, _NO_OPTIONS), app) for name in names)
-    return [middleware for middleware in made if middleware is not None]
 
 
 def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
-    """Return one middleware, None for one that is not wanted."""
+    """Return one middleware, None for one that is not wanted. Raises MiddlewareError, and what its factory raises."""
     if not getattr(options, "enable", True):
         return None
     exported = found.exported
-    if not callable(exported):
-        raise MiddlewareError([f"{found.source} exports no function `middleware`, but {exported!r}"])
+    if problem := _misfit(found):
+        raise MiddlewareError([problem])
     run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
     if run is None:
         return None
@@ -77,6 +93,18 @@ def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMidd
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
     rule = applies(name, options)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
+
+
+def _misfit(found: FoundMiddleware) -> str:
+    """Return what is wrong with what a file exports, "" for nothing."""
+    exported = found.exported
+    if exported is None:
+        return f"{found.source} defines no `middleware`"
+    if not callable(exported):
+        return f"`middleware` in {found.source} is {exported!r}, which is no function"
+    if inspect.isfunction(exported) and not inspect.iscoroutinefunction(exported) and "ctx" in inspect.signature(exported).parameters:
+        return f"`middleware` in {found.source} takes ctx, but is not async"  # called as a factory it would fail somewhere inside
+    return ""
 
 
 def compile_chains(middlewares: Sequence[NamedMiddleware], endpoint: Endpoint) -> tuple[dict[str, Chain], Chain]:

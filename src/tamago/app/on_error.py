@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tamago.app.errors import HttpError, reason
+from tamago.user_traceback import exc_info
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -15,7 +16,7 @@ def on_error(error: Exception, ctx: Context) -> None:
     status = error.status if isinstance(error, HttpError) else 500
     exposed = isinstance(error, HttpError) and error.expose
     if status >= 500:
-        ctx.logger.error("%s %s failed", ctx.method, ctx.path, exc_info=error)
+        ctx.logger.error("%s %s failed", ctx.method, ctx.path, exc_info=exc_info(error))
         ctx.app.events.emit("error", error, ctx)
     message = error.problem if isinstance(error, HttpError) and exposed else reason(status)
     if isinstance(error, HttpError):

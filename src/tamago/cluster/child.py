@@ -33,6 +33,7 @@ from tamago.ipc.channel import ChannelClosedError
 from tamago.ipc.channel_transport import ChannelTransport
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, ToChild
 from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, WorkerContext, WorkerRuntime
+from tamago.user_traceback import exc_info
 
 HEARTBEAT = 1.0
 # Heartbeats between two looks at our own memory and CPU time, which cost more than all the rest of an idle process.
@@ -200,8 +201,8 @@ class Child:
         finally:
             try:
                 await runtime.stop()
-            except Exception:  # noqa: BLE001 - whatever the hook raises
-                _log.exception("the stop hook failed")
+            except Exception as error:  # noqa: BLE001 - whatever the hook raises
+                _log.error("the stop hook failed", exc_info=exc_info(error))
                 self._exit_code = self._exit_code or 1
 
     async def _say_goodbye(self) -> None:
@@ -302,8 +303,12 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], cargo: Cargo) -> NoRetu
         enter(boot)
         linux.die_with_parent(boot.master_pid)
         _seed_numpy()
-        cargo.target.after_fork()
         channel = BlockingChannel(socket.socket(fileno=descriptors[0]), peer=boot.peer)
+        try:
+            cargo.target.after_fork()
+        except Exception as error:  # noqa: BLE001 - a hook may raise anything; the master is told
+            tell_failure(channel.send, error)
+            leave(code)
         live(boot, channel, descriptors[1:], cargo)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1

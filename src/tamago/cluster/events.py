@@ -47,10 +47,11 @@ class ProcessForked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkFailed:
-    """There is no process: the kernel refused, or its nest is gone. `nest_lost` tells the two apart."""
+    """There is no process: the kernel or the application refused, or its nest is gone (`nest_lost`). `hint` "" is the kernel's."""
 
     process: int
     reason: str
+    hint: str = ""
     nest_lost: bool = False
 
 

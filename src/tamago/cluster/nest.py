@@ -8,6 +8,7 @@ is only the undertaker; then the master starts the processes itself.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import select
 import signal
@@ -24,12 +25,16 @@ from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
+from tamago.types import Target
+from tamago.user_traceback import summary, user_traceback
 
 # After the children's own time is over they are killed; this much longer, so that who finishes in the last moment may.
 _UNDERTAKER_SLACK = 1.0
 # What they leave behind gets this long after SIGTERM.
 _KIN_GRACE = 1.0
 
+
+_log = logging.getLogger("tamago")
 
 # Orders carried out together: half the forks, as they share the process in the middle. Not all, so that the first begin meanwhile.
 MOST_AT_ONCE = 8
@@ -46,6 +51,16 @@ class Order:
         """Close our copies of the descriptors."""
         for descriptor in self.descriptors:
             os.close(descriptor)
+
+
+def _prepare(target: Target) -> str:
+    """Call the application's `before_fork`; return what it raised, "" for nothing. Its traceback goes to the log."""
+    try:
+        target.before_fork()
+    except Exception as failure:  # noqa: BLE001 - it may raise anything; the master is told
+        _log.error("before_fork failed\n%s", user_traceback(failure))
+        return f"before_fork failed: {summary(failure)}"
+    return ""
 
 
 class Nest:
@@ -92,14 +107,17 @@ class Nest:
     def _fork(self, orders: list[Order], cargo: Cargo) -> None:
         self._forget_the_dead()
         answers: list[str] = []
+        hint = ""
         go = -1
         # A signal that comes while the child still has our handlers and not its own waits until it has.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            cargo.target.before_fork()
-            answers, go = self._fork_twice(orders, cargo)
-        except Exception as failure:  # noqa: BLE001 - a before_fork hook may raise anything; the master is told
-            answers = [f"!{str(failure) or repr(failure)}"] * len(orders)
+            if refusal := _prepare(cargo.target):
+                answers, hint = [f"!{refusal}"] * len(orders), "correct the application; its own traceback is above"
+            else:
+                answers, go = self._fork_twice(orders, cargo)
+        except Exception as failure:  # noqa: BLE001 - the master waits for an answer
+            answers = [f"!{failure!r}"] * len(orders)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             for order in orders:
@@ -110,7 +128,7 @@ class Nest:
             if pid:
                 born += 1
                 self._watch(pid)
-            self._channel.send(Forked(peer=order.boot.peer, pid=pid, error="" if pid else answer.removeprefix("!")))
+            self._channel.send(Forked(peer=order.boot.peer, pid=pid, error="" if pid else answer.removeprefix("!"), hint=hint))
         if go >= 0:
             # Only now: whoever reads a byte of it knows that its parent is the master and that the master knows its pid.
             os.write(go, b"!" * born)

@@ -277,8 +277,8 @@ class Shell:
                 self._greeted(member, version)
             case Imported():
                 self._imported(member, message)
-            case Forked(peer=child, pid=pid, error=error) if member.role is Role.NEST:
-                self._forked(member, child, pid, error)
+            case Forked() if member.role is Role.NEST:
+                self._forked(member, message)
             case Booted(phases=phases):
                 self._note("booted", peer, phases=phases)
                 self._emit(events.ProcessBooted(process=peer))
@@ -330,7 +330,8 @@ class Shell:
             except OSError:  # no descriptor is left; until there is one the process is watched by us alone
                 self._loop.call_later(_WATCH_AGAIN, self._have_watched, nest, member)
 
-    def _forked(self, nest: Member, peer: int, pid: int, error: str) -> None:
+    def _forked(self, nest: Member, answer: Forked) -> None:
+        peer, pid = answer.peer, answer.pid
         member = self.members.get(peer)
         if member is None or member.asked_of != nest.peer:
             self._hostile(nest.peer, "it names a fork nobody asked for")
@@ -339,7 +340,7 @@ class Shell:
         if not pid:
             self._drop(member)
             self.table.fork_settled()
-            self._emit(events.ForkFailed(process=peer, reason=error))
+            self._emit(events.ForkFailed(process=peer, reason=answer.error, hint=answer.hint))
             return
         member.pid = pid
         self.table.adopt(peer, pid)

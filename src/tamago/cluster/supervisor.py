@@ -50,6 +50,8 @@ from tamago.types import Role
 
 P = ProcessState
 
+_KERNEL_REFUSED = "look at the limits on processes, memory and open files (`ulimit -u -n`, the cgroup's pids.max and memory.max)"
+
 
 class Supervisor:
     """Folds events into the state of the cluster; see the module's docstring.
@@ -206,7 +208,7 @@ class Supervisor:
             process,
             Failure(
                 problem=f"cannot start {process.to_log()}: {event.reason}",
-                hint="look at the limits on processes, memory and open files (`ulimit -u -n`, the cgroup's pids.max and memory.max)",
+                hint=event.hint or _KERNEL_REFUSED,
             ),
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from tamago.core.boot import Boot
-from tamago.core.steps import Step, Steps, raise_all
+from tamago.core.steps import Step, Steps, noting, raise_all
 from tamago.core.timing import Timing
 from tamago.errors import TamagoError
 from tamago.ready import Ready
@@ -74,13 +74,15 @@ class Lifecycle:
 
     def before_fork(self) -> None:
         """In the nest: call `before_fork` in reverse order. Nothing is caught: what cannot be forked must not be."""
-        for _, boot in reversed(self._boots):
-            boot.before_fork()
+        for where, boot in reversed(self._boots):
+            with noting(f"{where}:before_fork"):
+                boot.before_fork()
 
     def after_fork(self) -> None:
         """In each process just forked: call `after_fork` in order."""
-        for _, boot in self._boots:
-            boot.after_fork()
+        for where, boot in self._boots:
+            with noting(f"{where}:after_fork"):
+                boot.after_fork()
 
     async def configure_will(self) -> None:
         """Call `config_will_load`, one unit after the other. An error ends the start and comes through."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +45,14 @@ class Steps:
         token = self._watch.begin(step.where)
         self._unfinished[token] = step.where
         try:
-            with self._timing.measure(f"{step.title} in {step.where}"):
+            with self._timing.measure(f"{step.title} in {step.where}"), noting(step.where):
                 result: Awaitable[object] | object = step.call()
                 if inspect.isawaitable(result):
                     await result
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
+        except BaseException:
             del self._unfinished[token]
-            error.add_note(f"in {step.where}")
             raise
         else:
             del self._unfinished[token]
@@ -86,6 +86,18 @@ class Steps:
     def rest(self) -> None:
         """A phase is over: nothing is watched for a while."""
         self._watch.rest()
+
+
+@contextmanager
+def noting(where: str) -> Iterator[None]:
+    """Add a note to what is raised that says whose it is; a cancelled step is nobody's."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        error.add_note(f"in {where}")
+        raise
 
 
 def raise_all(errors: Sequence[BaseException]) -> None:

@@ -126,11 +126,12 @@ class Imported(_Message, frozen=True):
 
 
 class Forked(_Message, frozen=True):
-    """From the nest: the child of that peer id has this pid; 0 when the fork failed, for `error`."""
+    """From the nest: the child of that peer id has this pid; 0 when the fork failed, for `error`. `hint` is what to do, "" if unknown."""
 
     peer: int
     pid: int
     error: str = ""
+    hint: str = ""
 
 
 class Booted(_Message, frozen=True):

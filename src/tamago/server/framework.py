@@ -63,12 +63,12 @@ class FrameworkTarget:
             importlib.import_module("tamago.server.websocket")
 
     def check(self) -> None:
-        """Load the configuration of both, which may be async, and check it."""
-        asyncio.run(self._configure())
+        """Have both check their configuration, which may be async, and what depends on it."""
+        asyncio.run(self._check())
 
-    async def _configure(self) -> None:
-        await self._application.configure()
-        await self._agent.configure()
+    async def _check(self) -> None:
+        await self._application.check()
+        await self._agent.check()
 
     def worker(self, context: WorkerContext) -> FrameworkWorker:
         """Return the life of a worker."""

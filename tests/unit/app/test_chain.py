@@ -170,6 +170,19 @@ def test_everything_wrong_with_the_names_is_said_at_once(app: FakeApplication) -
         "there is no middleware 'gzip' among meta, plain",
         "middleware 'plain' is named 2 times",
     )
+    assert raised.value.problem.startswith("3 problems:\n  - there is no middleware 'metta'")
+
+
+def test_everything_wrong_with_the_files_is_said_at_once(app: FakeApplication) -> None:
+    def forgot_async(ctx: Context, call_next: CallNext) -> object:
+        return call_next(ctx)
+
+    with pytest.raises(MiddlewareError) as raised:
+        set_up([], ["a", "b", "c", "d"], found(a=None, b=forgot_async, c=lambda _options, _app: 7, d=plain), app)
+    first, second, third = raised.value.problems
+    assert first == "app/middleware/a.py defines no `middleware`"
+    assert second == "`middleware` in app/middleware/b.py takes ctx, but is not async"
+    assert third == "`middleware` in app/middleware/c.py returned 7, which is no function"
 
 
 def test_a_factory_gets_options_and_application_and_may_decline() -> None:

@@ -167,10 +167,19 @@ async def test_lifespan_answers_each_phase(shop: Project) -> None:
 
 
 @pytest.mark.parametrize(("hook", "phase"), [("will_ready", "startup"), ("before_close", "shutdown")])
-async def test_lifespan_tells_of_failures(shop: Project, hook: str, phase: str) -> None:
+async def test_lifespan_tells_of_failures(shop: Project, caplog: pytest.LogCaptureFixture, hook: str, phase: str) -> None:
     shop.write({"app/boot.py": boot(f"async def {hook}(self):\n    raise LookupError('broken')")})
     said = await lifespan(shop.load())
-    assert said[-1] == {"type": f"lifespan.{phase}.failed", "message": "broken"}
+    assert said[-1] == {"type": f"lifespan.{phase}.failed", "message": f"LookupError: broken (in app/boot.py:{hook})"}
+    assert f"in {hook}\n" in caplog.text
+    assert "src/tamago" not in caplog.text
+
+
+async def test_what_is_wrong_with_an_application_is_told_without_a_traceback(shop: Project, caplog: pytest.LogCaptureFixture) -> None:
+    shop.configure(middleware=["gzipp"])
+    (said,) = await lifespan(shop.load())
+    assert said["message"].startswith("there is no middleware 'gzipp'")
+    assert "Traceback" not in caplog.text
 
 
 # ── httpx ────────────────────────────────────────────────────────────────────────────────────────────────────────────

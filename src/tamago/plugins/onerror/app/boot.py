@@ -14,6 +14,7 @@ from tamago.plugins.onerror.options import OnerrorConfig
 from tamago.plugins.onerror.problem import problem_of
 from tamago.plugins.onerror.render import About, render_error
 from tamago.plugins.onerror.request_facts import facts_of
+from tamago.user_traceback import exc_info
 
 
 class AppBoot(Boot):
@@ -67,7 +68,7 @@ class OnError:
             return
         problem = problem_of(error)
         if problem.ours:
-            ctx.logger.error("%s: %s", kind_of(error), message_of(error), exc_info=error)
+            ctx.logger.error("%s: %s", kind_of(error), message_of(error), exc_info=exc_info(error))
             self._app.events.emit("error", error, ctx)
         else:
             ctx.logger.warning("%d %s", problem.status, problem.message)

@@ -82,7 +82,7 @@ def compile_outermost(middlewares: Sequence[Middleware], endpoint: Endpoint) -> 
     always = None
     after: list[Callable[[Context], object]] = []
     taken = 0
-    for taken, middleware in enumerate((*middlewares, None)):  # noqa: B007 - how many were taken
+    for taken, middleware in enumerate((*middlewares, None)):
         if not isinstance(middleware, After) or (middleware.always and taken):
             break
         if middleware.always:

@@ -32,7 +32,7 @@ def respond(ctx: Context) -> Awaitable[None] | None:
     kind = type(body)
     if kind is str:
         data = body.encode()
-        fields = TEXT if body[:1] > "<" else _text_kind(body)
+        fields = TEXT if data and data[0] > 60 else _text_kind(body)  # what begins with a letter is no HTML
     elif kind is dict or kind is list or isinstance(body, msgspec.Struct):
         try:
             data = encode_json(body)

@@ -1,6 +1,7 @@
 """Opens the database after the fork, so that no connection is shared, and closes it at the end.
 
-The agent makes the tables: it is one, and the workers boot after it. Without an agent (tests, another ASGI server) the application does.
+The agent makes the tables: it is one, and the workers boot after it. Without an agent (another ASGI server),
+or with a database of its own in memory (tests), the application does.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ ONE_CONNECTION: dict[str, Any] = {
 
 
 class Opening(Boot):
+    @property
+    def _is_in_memory(self) -> bool:
+        return self.config.db.url in {"sqlite://", "sqlite:///:memory:"}
+
     def did_load(self) -> None:
         config = self.config.db
-        in_memory = config.url in {"sqlite://", "sqlite:///:memory:"}
-        self.app.db = create_engine(config.url, echo=config.echo, **(ONE_CONNECTION if in_memory else {}))
+        self.app.db = create_engine(config.url, echo=config.echo, **(ONE_CONNECTION if self._is_in_memory else {}))
 
     def before_close(self) -> None:
         if hasattr(self.app, "db"):
@@ -41,7 +45,7 @@ class AppBoot(Opening):
         self.app.on("response", close_session)
 
     async def will_ready(self) -> None:
-        if not tamago.me.in_cluster:
+        if self._is_in_memory or not tamago.me.in_cluster:
             await asyncio.to_thread(make_tables, self.app.db)
 
 

@@ -25,7 +25,7 @@ from tamago.app.mounts import Mounts
 from tamago.app.on_error import on_error
 from tamago.app.request import RequestView
 from tamago.app.response import ResponseView
-from tamago.app.router_file import import_router, router_files
+from tamago.app.router_file import check_foreign_routes, import_router, router_files
 from tamago.app.routing import Route, Router, RouteTable, describe
 from tamago.app.websocket_dispatch import serve_websocket
 from tamago.core.context_class import Controller, Helper, Service
@@ -84,6 +84,7 @@ class Application(BaseApplication):
             self.before_close(close)
         units, env, timing = self.loaded.units, self.info.env, self.timing
         check_extend_files(units)
+        check_foreign_routes(units[:-1])
 
         def extended(name: str, base: type) -> Any:
             return compose(base.__name__.removesuffix("View"), base, find_extends(units, name, env, timing=timing))

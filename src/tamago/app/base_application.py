@@ -195,9 +195,10 @@ class BaseApplication:
         try:
             with self._phase("config"):
                 await self.configure()
+            with self._phase("build"):
                 self._build()
-            with self._phase("hooks"):
-                await self._lifecycle.boot(self._last_step())
+            await self._lifecycle.boot(self._last_step())
+            self.phases += self._lifecycle.phases
         except asyncio.CancelledError:
             _log.error("the start was stopped: %s", self.progress())
             await self._close_after_failure()

@@ -13,6 +13,14 @@ from tamago.core.timing import Timing
 from tamago.core.unit import LoadUnit
 
 
+def check_foreign_routes(units: Iterable[LoadUnit]) -> None:
+    """Refuse a router or controllers of a plugin or framework, which nothing would read. Raises LoadError with all of them."""
+    foreign = (unit.directory / "app" / name for unit in units for name in ("router.py", "controller"))
+    problems = [f"{path} is not read: routes and controllers are the application's" for path in foreign if path.exists()]
+    if problems:
+        raise LoadError(problems, hint="register routes by self.app.router in the constructor of its boot class, and remove this")
+
+
 def router_files(units: Iterable[LoadUnit]) -> Iterator[FoundModule]:
     """Yield `app/router.py`. Only the application has one."""
     for unit in units:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from tamago.core.boot import Boot
@@ -59,6 +60,8 @@ class Lifecycle:
         on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.ready = Ready()
+        self.phases: list[tuple[str, float]] = []
+        """How many seconds the two halves of `boot` took, once it is through."""
         self._boots = tuple(boots)
         self._steps = Steps(timing, slow_after=slow_after, log=log)
         self._on_error = on_error or (lambda error: log.error("a boot hook failed", exc_info=error))
@@ -102,11 +105,14 @@ class Lifecycle:
         `did_ready` is started then, and nobody waits for it. On an error `ready` fails with it, `did_ready` gets it, and it is raised: as
         it is, or in an ExceptionGroup when several hooks failed.
         """
+        began = perf_counter()
         try:
             await self._load()
+            loaded = perf_counter()
             await self._steps.together(self._hooks("will_ready"))
             if last is not None:
                 await self._steps.run(last)
+            self.phases = [("did load", loaded - began), ("will ready", perf_counter() - loaded)]
         except asyncio.CancelledError:
             self.ready.fail(BootStoppedError(self.unfinished()))
             raise

@@ -305,16 +305,24 @@ async def test_middleware_is_configured_by_who_may(site: Project, place: str) ->
 _CONTROLLER = "from tamago.app import Controller\n\nclass HomeController(Controller):\n    async def index(self):\n        return {by!r}\n"
 
 
-async def test_controllers_and_router_come_from_the_application_only(site: Project) -> None:
-    foreign = {"app/controller/away.py": "1 / 0\n", "app/router.py": "1 / 0\n"}
-    site.plugin("one", foreign)
-    site.enable("one")
-    framework = site.framework("acme", foreign)
+async def test_controllers_have_the_names_of_their_files(site: Project) -> None:
     site.write({"app/controller/home.py": _CONTROLLER.format(by="app"), "app/controller/admin/home.py": _CONTROLLER.format(by="admin")})
     site.router("router.get('/', 'home.index')\nrouter.get('/admin', 'admin.home.index')")
-    async with site.running(framework) as app:
+    async with site.running() as app:
         assert sorted(app.controllers.flat()) == ["admin.home", "home"]
         assert (await answer(app), await answer(app, "/admin")) == (b"app", b"admin")
+
+
+def test_a_router_or_controllers_of_others_are_refused_and_not_imported(site: Project) -> None:
+    site.plugin("one", {"app/controller/away.py": "1 / 0\n"})
+    site.enable("one")
+    framework = site.framework("acme", {"app/router.py": "1 / 0\n"})
+    with pytest.raises(LoadError) as caught:
+        site.load(framework)
+    assert [problem.partition(" is not read")[0] for problem in caught.value.problems] == [
+        str(site.libraries / "one/app/controller"),
+        str(site.libraries / "acme/app/router.py"),
+    ]
 
 
 async def test_decorated_methods_need_no_router(site: Project) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 
 import pytest
 from tests.web.edge import CountingMeter, Served, context, request, running
@@ -51,6 +55,31 @@ async def test_a_handler_reads_and_writes_the_exchange_itself() -> None:
         assert (reply.status, reply["x-method"], reply["x-target"]) == (200, "POST", "/a%20b?c=d")
         assert reply.body == body
         assert (await client.get("/again")).status == 200, "the connection stays"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_request_that_is_over_leaves_nothing_for_the_garbage_collector(waits: bool) -> None:
+    current: ContextVar[Exchange] = ContextVar("current")
+    seen: list[weakref.ref[Exchange]] = []
+
+    async def remember(exchange: Exchange) -> None:
+        # As a framework does: the context of the request's task refers to the request.
+        current.set(exchange)
+        seen.append(weakref.ref(exchange))
+        if waits:
+            await asyncio.sleep(0)
+        exchange.respond(200, [(b"content-length", b"0")], b"")
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(remember) as site:
+            client = await site.connect()
+            for _ in range(3):
+                await client.get()
+        assert [exchange() for exchange in seen] == [None] * 3
+    finally:
+        gc.enable()
 
 
 async def test_an_object_can_be_a_handler() -> None:

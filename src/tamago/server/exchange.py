@@ -56,6 +56,7 @@ class Exchange:
     version = "1.1"
     make_head = staticmethod(response_head)  # for who adds to the fields of every answer
     prompt = True  # begun while it is read, in the hope that it needs no task
+    is_over = False  # nothing works on it any more
     sent = False  # bytes of the answer are on their way
     hung_up = False  # the client sends nothing more; it may still read
     _left = 0
@@ -332,7 +333,9 @@ class Exchange:
     def launch(self, context: contextvars.Context) -> None:
         """Begin to answer, in this context."""
         begin = at_once if self.prompt else later
-        self.task = begin(self.run(), self.connection.server.loop, context)
+        task = begin(self.run(), self.connection.server.loop, context)
+        if not self.is_over:
+            self.task = task
 
     async def run(self) -> None:
         """Have it answered, whatever happens. This is the request's own task."""
@@ -348,6 +351,8 @@ class Exchange:
 
     def over(self) -> None:
         """Nothing works on it any more. Called once."""
+        self.is_over = True
+        self.task = None  # whose context may refer to this exchange: left in a circle, each request would wait for the garbage collector
         self.connection.server.finished(self)
 
     def refuse(self, refusal: Refusal) -> None:

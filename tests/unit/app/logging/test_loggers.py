@@ -33,11 +33,15 @@ def loggers(
     custom: dict[str, CustomLogger] | None = None,
 ) -> Iterator[Loggers]:
     info = AppInfo(name="blog", directory=directory, env=env, scope="", home=directory, root=directory)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.WARNING)  # whatever other tests left it at
     made = build_loggers(config or LoggerConfig(buffer=False), info, role, custom=custom, current=running.get)
     try:
         yield made
     finally:
         made.close()
+        root.setLevel(level)
 
 
 def read(directory: Path) -> dict[str, list[str]]:

@@ -91,8 +91,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         (
             "CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same "
             "cores. `bare protocol` is httptools on uvloop with a Task a request and one fixed answer: what the machine allows at all. "
-            "A native handler costs about 2 µs of Python beyond it: limits and framing are checked, the head is made, the request is counted "
-            "and can be drained (decision 32 is what made it so little)."
+            "A native handler costs about 2 µs of Python beyond it: limits and framing are checked, the head is made, the request is "
+            "counted and can be drained (decision 32 is what made it so little)."
         ),
     ),
     "framework": (

@@ -124,7 +124,10 @@ def _tamago(app: Any, listener: socket.socket) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uvicorn(app: Any, listener: socket.socket) -> Iterator[None]:
-    config = uvicorn.Config(app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    # By default it closes what was idle for 5 s, which a client that comes just then takes for a failure.
+    config = uvicorn.Config(
+        app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_keep_alive=120, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     with listener, _thread(lambda: server.run(sockets=[listener]), lambda: setattr(server, "should_exit", True)):
         yield

@@ -161,7 +161,9 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 @contextlib.asynccontextmanager
 async def on_uvicorn(app: Any) -> AsyncIterator[tuple[str, int]]:
     listener = listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, timeout_keep_alive=120, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=5)
+    )
     started = asyncio.Event()
     before = server.startup
 

@@ -116,7 +116,7 @@ async def under_tamago(app: AsgiApp) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def under_uvicorn(app: AsgiApp) -> AsyncIterator[str]:
     listener = listen()
-    config = uvicorn.Config(app, ws="websockets-sansio", log_config=None, access_log=False, lifespan="auto")
+    config = uvicorn.Config(app, ws="websockets-sansio", log_config=None, timeout_keep_alive=120, access_log=False, lifespan="auto")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started)

@@ -78,7 +78,9 @@ def shop(site: Project) -> Project:
 async def on_uvicorn(app: Any, **options: Any) -> AsyncIterator[tuple[str, int]]:
     """Serve on uvicorn, lifespan and all."""
     listener = listen()
-    config = uvicorn.Config(app, log_config=None, lifespan="on", ws="websockets-sansio", timeout_graceful_shutdown=5, **options)
+    config = uvicorn.Config(
+        app, log_config=None, timeout_keep_alive=120, lifespan="on", ws="websockets-sansio", timeout_graceful_shutdown=5, **options
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listener]))  # not `serve`, which takes over signals
     await until(lambda: server.started or task.done())

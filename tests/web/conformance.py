@@ -79,7 +79,10 @@ def served(server: str, make_app: Callable[[Watch], Any]) -> Iterator[Site]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     address = listener.getsockname()
     run = {"tamago": _tamago, "uvicorn": _uvicorn}[server]
-    with run(make_app(watch), listener), httpx.Client(base_url=f"http://127.0.0.1:{address[1]}", timeout=_DEADLINE) as client:
+    # uvicorn may close a connection just as its client comes back to it, and httpx does not try again. We must not, so ours are used again.
+    reused = httpx.Limits(max_keepalive_connections=None if server == "tamago" else 0)
+    base = f"http://127.0.0.1:{address[1]}"
+    with run(make_app(watch), listener), httpx.Client(base_url=base, timeout=_DEADLINE, limits=reused) as client:
         yield Site(server=server, watch=watch, address=address, http=client)
 
 
@@ -124,10 +127,7 @@ def _tamago(app: Any, listener: socket.socket) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uvicorn(app: Any, listener: socket.socket) -> Iterator[None]:
-    # By default it closes what was idle for 5 s, which a client that comes just then takes for a failure.
-    config = uvicorn.Config(
-        app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_keep_alive=120, timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     with listener, _thread(lambda: server.run(sockets=[listener]), lambda: setattr(server, "should_exit", True)):
         yield

@@ -73,14 +73,13 @@ class Site:
 
 
 @contextlib.contextmanager
-def served(server: str, make_app: Callable[[Watch], Any]) -> Iterator[Site]:
-    """Serve an application around the block."""
+def served(server: str, make_app: Callable[[Watch], Any], *, reuses: bool = True) -> Iterator[Site]:
+    """Serve an application around the block. `reuses`: its client comes back to connections it has."""
     watch = Watch()
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     address = listener.getsockname()
     run = {"tamago": _tamago, "uvicorn": _uvicorn}[server]
-    # uvicorn may close a connection just as its client comes back to it, and httpx does not try again. We must not, so ours are used again.
-    reused = httpx.Limits(max_keepalive_connections=None if server == "tamago" else 0)
+    reused = httpx.Limits(max_keepalive_connections=None if reuses else 0)
     base = f"http://127.0.0.1:{address[1]}"
     with run(make_app(watch), listener), httpx.Client(base_url=base, timeout=_DEADLINE, limits=reused) as client:
         yield Site(server=server, watch=watch, address=address, http=client)
@@ -89,14 +88,16 @@ def served(server: str, make_app: Callable[[Watch], Any]) -> Iterator[Site]:
 class Sites:
     """One site for each server, started when the first test asks for it."""
 
-    def __init__(self, make_app: Callable[[Watch], Any]) -> None:
+    def __init__(self, make_app: Callable[[Watch], Any], *, reuse_uvicorns: bool = True) -> None:
         self._make_app = make_app
+        self._reuse_uvicorns = reuse_uvicorns
         self._running: dict[str, Site] = {}
         self._stack = contextlib.ExitStack()
 
     def __getitem__(self, server: str) -> Site:
         if server not in self._running:
-            self._running[server] = self._stack.enter_context(served(server, self._make_app))
+            reuses = server == "tamago" or self._reuse_uvicorns
+            self._running[server] = self._stack.enter_context(served(server, self._make_app, reuses=reuses))
         return self._running[server]
 
     def close(self) -> None:

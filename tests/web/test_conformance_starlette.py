@@ -212,7 +212,8 @@ def app_maker(directory: Path) -> Callable[[Watch], Starlette]:
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    sites = Sites(app_maker(tmp_path_factory.mktemp("files")))
+    # uvicorn closes some connections just as the client comes back to them, and httpx does not try again. Ours must not, so it is tried.
+    sites = Sites(app_maker(tmp_path_factory.mktemp("files")), reuse_uvicorns=False)
     yield sites
     sites.close()
 

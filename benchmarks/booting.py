@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.frameworks import EGGS, FRAMEWORKS
-from benchmarks.http_client import BadResponseError, Connection
 from benchmarks.paths import ROOT
 from benchmarks.results import Result, note, summary, table
-from benchmarks.running import POLL, MeasurementError, Running, running
+from benchmarks.running import MeasurementError, running
 from benchmarks.servers import TAMAGO, Job, Server, installed
+from benchmarks.throughput import answered
 
-WITHIN: Final = 60.0
 BLOG: Final = ROOT / "examples" / "blog"
 
 
@@ -32,27 +31,10 @@ def _blog(directory: Path) -> Server:
 
 
 async def measure(server: Server, path: str) -> float:
-    """Start, and return how long it took until `path` was answered with 200."""
+    """Start, and return how long it took until `path` was answered."""
     async with running(server, app="", workers=1, grace=5.0) as site:
-        deadline = time.monotonic() + WITHIN
-        while time.monotonic() < deadline:
-            site.check()
-            if await _answers(site, path):
-                return time.monotonic() - site.started
-            await asyncio.sleep(POLL)
-    raise MeasurementError(f"no answer within {WITHIN:.0f} s")
-
-
-async def _answers(site: Running, path: str) -> bool:
-    try:
-        connection = await Connection.open(site.port)
-        try:
-            await connection.get(path)
-        finally:
-            connection.close()
-    except (OSError, BadResponseError):
-        return False
-    return True
+        await answered(site, path=path)
+        return time.monotonic() - site.started
 
 
 def run(arguments: argparse.Namespace) -> Result:

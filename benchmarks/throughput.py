@@ -74,15 +74,15 @@ async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> 
     return {"rate": done.requests / done.seconds, "cpu": 1e6 * cpu / done.requests, "p99": done.p99, "failed": done.failed}
 
 
-async def answered(site: Running, *, tls: bool = False) -> None:
-    """Wait until the server answers on its port, whatever it says."""
+async def answered(site: Running, *, path: str = "/", tls: bool = False) -> None:
+    """Wait until the server answers a request for `path`."""
     deadline = time.monotonic() + WITHIN
     while time.monotonic() < deadline:
         site.check()
         try:
             connection = await Connection.open(site.port, tls=tls)
             try:
-                await connection.get("/")
+                await connection.get(path)
                 return
             finally:
                 connection.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
+from tamago.core.suggest import close_match
 from tamago.errors import TamagoError
 
 logger = logging.getLogger("tamago.app")
@@ -30,10 +30,10 @@ class UnknownEventError(TamagoError):
     """Nobody ever tells of an event with this name."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        close = difflib.get_close_matches(name, known, 1)
+        close = close_match(name, known)
         super().__init__(
             f"there is no event {name!r}",
-            hint=f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}; a plugin declares others by `app.events.declare`",
+            hint=f"did you mean {close!r}?" if close else f"known: {', '.join(known)}; a plugin declares others by `app.events.declare`",
         )
 
 

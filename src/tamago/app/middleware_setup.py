@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from tamago.app.host import Endpoint
 from tamago.app.path_rules import Applies, applies
 from tamago.core.config import Config
 from tamago.core.load_error import LoadError
+from tamago.core.suggest import close_match
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -130,7 +130,5 @@ def _conditional(run: Middleware, rule: Applies) -> Middleware:
 
 
 def _unknown(name: str, found: Mapping[str, FoundMiddleware]) -> str:
-    close = difflib.get_close_matches(name, found, 1)
-    return f"there is no middleware {name!r}" + (
-        f", did you mean {close[0]!r}?" if close else f" among {', '.join(sorted(found)) or 'none'}"
-    )
+    close = close_match(name, found)
+    return f"there is no middleware {name!r}" + (f", did you mean {close!r}?" if close else f" among {', '.join(sorted(found)) or 'none'}")

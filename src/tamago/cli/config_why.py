@@ -79,7 +79,7 @@ def _spell(value: Any) -> str:
 
 def _unknown(loaded: LoadedConfig, path: tuple[str, ...]) -> UnknownKeyError:
     from tamago.core.config_merge import lookup  # noqa: PLC0415 - as above
-    from tamago.core.config_suggest import did_you_mean  # noqa: PLC0415
+    from tamago.core.suggest import did_you_mean  # noqa: PLC0415
 
     depth = next(end for end in range(1, len(path) + 1) if not _has(loaded.values, path[:end]))
     above = lookup(loaded.values, path[: depth - 1])

@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from tamago.core.config_suggest import did_you_mean
+from tamago.core.suggest import did_you_mean
 from tamago.errors import TamagoError
 
 

@@ -13,8 +13,8 @@ from tamago.core.config_environment import is_variable_of
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_merge import DEFAULT_OF, MISSING, LoadedConfig, clone, lookup, merged, nearest_origin, why
 from tamago.core.config_problems import Key, Models, convert, find_problems, type_at
-from tamago.core.config_suggest import did_you_mean
 from tamago.core.redact import redact_at
+from tamago.core.suggest import did_you_mean
 
 CONFUSED: Final = MappingProxyType(
     {

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tamago.core.config_suggest import close_match
 from tamago.core.importing import import_found
 from tamago.core.scanning import FoundModule
+from tamago.core.suggest import close_match
 from tamago.core.unit import LoadUnit
 from tamago.errors import TamagoError
 

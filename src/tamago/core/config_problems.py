@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
-from tamago.core.config_suggest import did_you_mean
+from tamago.core.suggest import did_you_mean
 
 Key = tuple[str, ...]
 """A path into configuration: ("logger", "level")."""

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from tamago.core.config_suggest import did_you_mean
 from tamago.core.plugin import Declared, Plugin
+from tamago.core.suggest import did_you_mean
 from tamago.errors import TamagoError
 
 GROUP = "tamago.plugins"

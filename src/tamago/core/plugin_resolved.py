@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from tamago.core.config_suggest import did_you_mean
 from tamago.core.plugin import Declaration, PluginEntry
+from tamago.core.suggest import did_you_mean
 from tamago.core.unit import LoadUnit, UnitKind
 from tamago.errors import ExitCode, TamagoError
 

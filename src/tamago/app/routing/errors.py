@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
+from tamago.core.suggest import close_match
 from tamago.errors import TamagoError
 
 
@@ -32,5 +32,5 @@ def did_you_mean(wrong: str, known: Iterable[str], *, nothing: str) -> str:
     names = sorted(set(known))
     if not names:
         return nothing
-    close = get_close_matches(wrong, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there is: {', '.join(names)}"
+    close = close_match(wrong, names)
+    return f"did you mean {close!r}?" if close else f"there is: {', '.join(names)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from tests.process.proc import state_of
 from tests.unit.testing.project import TestedProject
 
 pytestmark = pytest.mark.slow
@@ -72,8 +72,8 @@ def test_the_cluster_serves_and_is_gone_afterwards(project: TestedProject, tmp_p
     home.mkdir()
     outcome = project.test(TMPDIR=str(home))
     assert outcome.counts == {"passed": 1}, outcome.text
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((project.directory / "pid").read_text()), 0)
+    # A daemon's parent is process 1 of wherever this runs, which reaps it when it likes.
+    assert state_of(int((project.directory / "pid").read_text())) in {"", "Z", "X"}
     assert not [path for path in home.iterdir() if path.name.startswith("tamago-")]
 
 

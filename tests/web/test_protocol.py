@@ -91,6 +91,30 @@ def test_an_error_behind_unread_answers_waits_for_its_turn(bench: Bench) -> None
         assert [answer.status for answer in talk.answers] == [200, 200, 200, 400]
 
 
+WHOLE = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", WHOLE, ids=["no body", "length", "chunks"])
+def test_what_is_read_whole_begins_before_the_loop_turns(bench: Bench, request_: bytes) -> None:
+    with bench.talk() as talk:
+        talk.connection.data_received(request_)
+        assert [seen.whole for seen in talk.outcome.seen] == [True]
+
+
+@pytest.mark.parametrize("request_", WHOLE[1:], ids=["length", "chunks"])
+def test_a_request_begins_before_its_body_has_come(bench: Bench, request_: bytes) -> None:
+    with bench.talk() as talk:
+        talk.send(request_[: request_.index(b"\r\n\r\n") + 4])
+        assert talk.outcome.methods == ["POST"]
+        assert not talk.answers
+        talk.send(request_[request_.index(b"\r\n\r\n") + 4 :])
+        assert [answer.status for answer in talk.answers] == [200]
+
+
 def test_without_keep_alive_the_clock_is_not_looked_at_all_the_time(bench: Bench) -> None:
     with bench.talk(keep_alive=0.0) as talk:
         talk.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -111,6 +111,8 @@ class Connection(RequestReader, asyncio.Protocol):
             else:
                 if self._silent:
                     self._check_unfinished()
+                if self._unbegun is not None:
+                    self._admit_unbegun()
         else:
             self._feed_slices(memoryview(data))
 
@@ -258,6 +260,9 @@ class Connection(RequestReader, asyncio.Protocol):
             self.admit(exchange)
         elif exchange is self.current:
             exchange.refuse(refusal)
+        elif exchange is self._unbegun:
+            exchange.refusal = refusal
+            self._admit_unbegun()
         elif exchange.done:
             self.finish()
         else:

@@ -51,18 +51,20 @@ def judge(
     version: str,
     host: bytes | None,
     special: list[tuple[bytes, bytes]],
+    length: int,
     limit_body: int,
     upgrades: bool,
 ) -> RequestHead | Refusal:
-    """Return what the head means, or why it is refused. `host` is the first Host, `special` are the other fields in SPECIAL."""
+    """Return what the head means, or why it is refused.
+
+    `host` is the first Host, `length` the Content-Length, and `special` are the other fields in SPECIAL.
+    """
     refusal = _line_problem(method, target, version, host)
     if refusal is not None:
         return refusal
-    length, expects_continue, upgrade = 0, False, b""
+    expects_continue, upgrade = False, b""
     for name, value in special:
-        if name == b"content-length":
-            length = int(value)  # llhttp lets only digits pass
-        elif name == b"upgrade":
+        if name == b"upgrade":
             upgrade = value.lower() if upgrades else b""
         elif name != b"connection":
             refusal = _field_problem(name, value, version)
@@ -73,7 +75,7 @@ def judge(
             else:
                 expects_continue = version == "1.1"
     head = RequestHead(version=version, length=length, expects_continue=expects_continue and length != 0, upgrade=upgrade)
-    return _length_problem(length, limit_body) or head
+    return length_problem(length, limit_body) or head
 
 
 def _line_problem(method: bytes, target: bytes, version: str, host: bytes | None) -> Refusal | None:
@@ -128,7 +130,8 @@ def _coding_problem(version: str, value: bytes) -> Refusal | None:
     return refusals.CODING_UNKNOWN if len(codings) > 1 else None
 
 
-def _length_problem(length: int, limit_body: int) -> Refusal | None:
+def length_problem(length: int, limit_body: int) -> Refusal | None:
+    """Return why a body of this length is refused, if it is."""
     if length > _MAX_LENGTH:
         return refusals.bad_request("the content-length is beyond all bounds")
     return refusals.BODY_TOO_LARGE if limit_body and length > limit_body else None

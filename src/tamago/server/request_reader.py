@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.refusal import Refusal, bad_request
 from tamago.server.request_body import HIGH_WATER, RequestBody
-from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, with_host_of
+from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, length_problem, with_host_of
 from tamago.server.tunnel import Tunnel, TunnelExchange
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ class RequestReader:
         "_fields",
         "_held",
         "_host",
+        "_length",
         "_linger",
         "_parser",
         "_silent",
         "_skipped",
         "_special",
         "_target",
+        "_unbegun",
         "_upgrading",
         "closing",
         "current",
@@ -80,7 +82,9 @@ class RequestReader:
         self._target = b""
         self._fields: Fields = []
         self._host: bytes | None = None
+        self._length: bytes | None = None
         self._special: Fields | None = None
+        self._unbegun: Exchange | None = None  # its head is in, and what else is in this slice may be all of its body
         self._silent = 0  # bytes since the parser last made progress: not less than the unfinished head, by at most a slice
         self._deaf = False  # input is thrown away
         self._linger = False  # the client may be sending what we won't read
@@ -138,7 +142,9 @@ class RequestReader:
             else:
                 if self._silent:
                     self._check_unfinished()
-                return
+                break
+        if self._unbegun is not None:
+            self._admit_unbegun()
 
     def _interrupted(self, data: bytes | memoryview, error: Exception) -> None:
         """The parser stopped: for another protocol, or for good."""
@@ -232,6 +238,8 @@ class RequestReader:
         if name in SPECIAL:
             if name == b"host" and self._host is None:
                 self._host = value
+            elif name == b"content-length":
+                self._length = value  # the parser lets only digits pass, and only once
             elif name == b"connection" and self._special is None:
                 self._special = _MERELY_CONNECTION  # the parser knows what it means
             elif not self._special:
@@ -244,9 +252,9 @@ class RequestReader:
         if self._deaf:
             return
         server = self.server
-        target, fields, host = self._target, self._fields, self._host
+        target, fields, host, length = self._target, self._fields, self._host, self._length
         special, silent = self._special, self._silent
-        self._target, self._fields, self._host = b"", [], None
+        self._target, self._fields, self._host, self._length = b"", [], None, None
         self._special, self._silent = None, 0
         verb = self._parser.get_method()
         method = _METHODS.get(verb)
@@ -259,27 +267,49 @@ class RequestReader:
             # Without a word about it, only HTTP/1.1 keeps the connection.
             and (keep_alive if special is None else self._parser.get_http_version() == "1.1")
         ):
-            exchange = server.exchange(self, method, target, fields)  # without a body: what nearly every request is
+            exchange = server.exchange(self, method, target, fields)  # what nearly every request is
             exchange.keep_alive = keep_alive
+            if length is not None:
+                self._announce(exchange, int(length))
         else:
-            exchange = self._judged(verb, target, fields, host, special or [])
+            exchange = self._judged(verb, target, fields, host, special or [], int(length or 0))
         if silent > server.head_slack or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
             exchange.refusal = self._too_large(exchange) or exchange.refusal
-        if exchange.refusal is not None:
-            self._deaf = self._linger = True
-        elif exchange.body is not None:
-            self.parsing = exchange
-            exchange.prompt = False  # it would only wait
-        else:  # it is whole
-            self._deaf = not exchange.keep_alive
         if not silent:
             exchange.prompt = False  # not the first one in this slice: others have waited longer
+        if exchange.body is not None or exchange.refusal is not None:
+            self._await_rest(exchange)
+            return
+        self._deaf = not exchange.keep_alive
         if self.current is None and not (self.queue or self.write_paused):
-            self.begin(exchange)
+            self.begin(exchange)  # as `admit` would, spared a call
         else:
             self.admit(exchange)
 
-    def _judged(self, verb: bytes, target: bytes, fields: Fields, host: bytes | None, special: Fields) -> Exchange:
+    def _await_rest(self, exchange: Exchange) -> None:
+        """Look at the rest of the slice first, if there is a rest that counts."""
+        if exchange.refusal is None:
+            self.parsing = self._unbegun = exchange
+        else:
+            self._deaf = self._linger = True
+            self.admit(exchange)
+
+    def _admit_unbegun(self) -> None:
+        """Begin a request of which the rest has still to come, or put it in the queue."""
+        exchange, self._unbegun = self._unbegun, None
+        if exchange is not None:
+            exchange.prompt = False  # it would only wait
+            self.admit(exchange)
+
+    def _announce(self, exchange: Exchange, length: int) -> None:
+        """Give the exchange a body of this length, or a refusal."""
+        exchange.refusal = length_problem(length, self.server.options.limit_body)
+        if exchange.refusal is not None:
+            exchange.keep_alive = exchange.plain = False
+        elif length:
+            exchange.body = RequestBody()
+
+    def _judged(self, verb: bytes, target: bytes, fields: Fields, host: bytes | None, special: Fields, length: int) -> Exchange:
         """Make the exchange for a request that has something special about it; perhaps to be refused."""
         parser, server = self._parser, self.server
         version = parser.get_http_version()
@@ -289,6 +319,7 @@ class RequestReader:
             version=version,
             host=host,
             special=special,
+            length=length,
             limit_body=server.options.limit_body,
             upgrades=parser.should_upgrade(),
         )
@@ -372,7 +403,10 @@ class RequestReader:
             self._deaf = True
         if body is not None:
             body.complete = True
-            if exchange is self.current:
+            if exchange is self._unbegun:
+                self._unbegun = None
+                self.admit(exchange)
+            elif exchange is self.current:
                 self.body_has_come(exchange)
             elif self.current is None and not self.closing:
                 self.is_read()

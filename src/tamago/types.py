@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -211,6 +211,18 @@ class Exchange(Protocol):
         """After `start`: send a file as the whole body. Raises OSError for one that cannot be read."""
 
 
+class TimedStep(NamedTuple):
+    """One thing a start spent time on: a module, a hook. Travels and is kept as a plain list of its fields, since there are many."""
+
+    name: str
+    began: float
+    """Monotonic seconds."""
+    seconds: float | None
+    """How long it took; None if it did not end."""
+    own: float
+    """The seconds of it (so far, if it did not end) that no step inside it accounts for."""
+
+
 class FrameworkAgent(Protocol):
     """What a framework's `Agent` offers the cluster. Its class makes one by `Agent.load(directory, env=env)`, without an event loop."""
 
@@ -229,6 +241,9 @@ class FrameworkAgent(Protocol):
 
     def progress(self) -> str:
         """Say what the boot is waiting for."""
+
+    def timed_steps(self) -> Sequence[TimedStep]:
+        """Return what this process, and none it was forked from, has spent its time on so far, in the order it began."""
 
     async def server_ready(self) -> None:
         """The whole cluster serves. Called once."""
@@ -329,6 +344,9 @@ class Target(Protocol):
 
     def after_fork(self) -> None:
         """Called in each child first thing after the fork."""
+
+    def timed_steps(self) -> Sequence[TimedStep]:
+        """Return the steps of this process' start so far, in the order they began; none where nothing is known. After `load`."""
 
 
 TargetFactory = Callable[[TargetSpec], Target]

@@ -158,6 +158,22 @@ def test_a_reload_brings_new_controllers(small: Site, serve: Callable[..., Clust
     assert get(cluster.places[0]).text == "second"
 
 
+def test_the_trace_has_the_steps_of_every_process_also_of_a_reload(small: Site, serve: Callable[..., Cluster]) -> None:
+    small.write("app/boot.py", _HOOKS.format(unit="app", up=1))
+    cluster = serve()
+    assert cluster.cli("reload").returncode == 0
+    for generation in (1, 2):
+        shown = cluster.cli("trace", "--format", "json", "--generation", str(generation))
+        steps = {each["name"]: [step["name"] for step in each["steps"]] for each in json.loads(shown.stdout)["start"]["processes"]}
+        assert sorted(steps) == ["agent", "nest", "worker 1", "worker 2"]
+        assert {"Load Application", "Load Agent"} <= set(steps["nest"])
+        assert any(name.endswith(" app.controller.home") for name in steps["nest"])
+        assert not any("app.controller" in name for name in steps["worker 1"])
+        for process in ("agent", "worker 1", "worker 2"):
+            assert "Will Ready in app/boot.py:will_ready" in steps[process]
+    assert " Load Router\n" in cluster.cli("trace", "--all").stdout
+
+
 def test_a_reload_to_a_broken_file_keeps_the_old_code_and_names_file_and_line(small: Site, serve: Callable[..., Cluster]) -> None:
     cluster = serve()
     small.write("app/controller/home.py", "class HomeController(:\n")
@@ -266,6 +282,7 @@ def test_a_hook_that_never_ends_is_named_when_the_boot_times_out(small: Site) ->
     output = failed.stderr + failed.stdout
     assert "unfinished: app/boot.py:will_ready" in output
     assert "start timeline:" in output
+    assert "... Will Ready in app/boot.py:will_ready\n" in small.run("trace", "--title", small.title).stdout
 
 
 def test_a_framework_on_top_brings_its_own_application_and_files(small: Site, serve: Callable[..., Cluster]) -> None:

@@ -34,7 +34,7 @@ from tamago.core.steps import Step
 from tamago.core.timing import Timing
 from tamago.errors import TamagoError
 from tamago.ready import Ready
-from tamago.types import Role
+from tamago.types import Role, TimedStep
 from tamago.user_traceback import exc_info
 
 if TYPE_CHECKING:
@@ -222,6 +222,10 @@ class BaseApplication:
     def progress(self) -> str:
         """Say what the start waits for, and what it has spent its time on."""
         return f"unfinished: {', '.join(self._lifecycle.unfinished()) or 'no hook'}\n{self.timing.render()}"
+
+    def timed_steps(self) -> list[TimedStep]:
+        """Return what this process has spent its start on, for `tamago trace`."""
+        return self.timing.steps()
 
     async def server_ready(self) -> None:
         """The whole cluster serves: run `server_did_ready`, once."""

@@ -28,11 +28,13 @@ def trace(
     title: Title = "",
     form: Annotated[Form, typer.Option("--format", help="How to show it.")] = Form.TIMELINE,
     generation: Annotated[int, typer.Option(metavar="N", min=1, help="1 is the start, each reload makes one more.")] = 1,
-    everything: Annotated[bool, typer.Option("--all", help="With --format mermaid: all that was recorded.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every step of every process; with --format mermaid: all that was recorded.")
+    ] = False,
 ) -> int:
     """Show how the start went.
 
-    Who started when and how long each step took; works also after the cluster ended.
+    Who started when, what each process spent its time on, and its slowest steps; works also after the cluster ended.
     """
     records = trace_view.load(run_root(base()) / title_of(directory, title) / TRACE)
     if form is Form.JSON:
@@ -40,6 +42,6 @@ def trace(
     elif form is Form.MERMAID:
         text = trace_view.mermaid(records, generation=generation, all=everything)
     else:
-        text = trace_view.timeline(records, terminal_width() if is_terminal() else 100, generation=generation)
+        text = trace_view.timeline(records, terminal_width() if is_terminal() else 100, generation=generation, all=everything)
     print(text.rstrip("\n"))
     return 0

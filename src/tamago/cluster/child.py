@@ -28,10 +28,11 @@ from tamago.cluster.accept_pause import AcceptPause, never
 from tamago.cluster.birth import Cargo, born, enter, load_cargo, reopen_logs, reset_signals, tell_failure
 from tamago.cluster.scoreboard import Scoreboard
 from tamago.cluster.task_stacks import task_stacks
+from tamago.cluster.timed_steps import tell_steps
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.channel import ChannelClosedError
 from tamago.ipc.channel_transport import ChannelTransport
-from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, ToChild
+from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Booted, Drain, Failed, Hello, Ready, Reopen, Timed, ToChild
 from tamago.types import AgentContext, AgentRuntime, Role, ServerOptions, WorkerContext, WorkerRuntime
 from tamago.user_traceback import exc_info
 
@@ -109,6 +110,7 @@ class Child:
         self._booting = self._loop.create_task(self._start(runtime))
         await asyncio.wait({self._booting})
         booting, self._booting = self._booting, None
+        self._tell_steps()
         if booting.cancelled():
             return False
         if (error := booting.exception()) is not None:
@@ -188,6 +190,8 @@ class Child:
     def _log_progress(self) -> None:
         if progress := self._runtime.progress():
             _log.warning("%s", progress)
+        if self._booting is not None:
+            self._tell_steps()  # it may never come to the end of its boot
         for stack in task_stacks():
             _log.warning("%s", stack)
 
@@ -213,7 +217,10 @@ class Child:
             return
         self._transport.close()
 
-    def _tell(self, message: Failed | Booted) -> None:
+    def _tell_steps(self) -> None:
+        tell_steps(self._tell, self._cargo.target)
+
+    def _tell(self, message: Failed | Booted | Timed) -> None:
         try:
             self._transport.send_control(message)
         except ChannelClosedError:

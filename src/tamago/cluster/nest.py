@@ -23,6 +23,7 @@ from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread
 from tamago.cluster.birth import Cargo, born, load_cargo, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
+from tamago.cluster.timed_steps import tell_steps
 from tamago.ipc.blocking import BlockingChannel, Received
 from tamago.ipc.control_messages import PROTOCOL_VERSION, Boot, Fork, Forked, Hello, Imported, Reopen, Watch
 from tamago.types import Target
@@ -256,6 +257,7 @@ def _import(channel: BlockingChannel, boot: Boot) -> Cargo:
     reset_signals()
     threads = thread_names()
     seconds = time.monotonic() - began
+    tell_steps(channel.send, cargo.target)
     if threads:
         channel.send(Imported(threads=threads, seconds=seconds, mode="spawn"))
         watch_only(channel.fileno())

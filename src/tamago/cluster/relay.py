@@ -19,7 +19,7 @@ from tamago.cluster.ledger import Ledger
 from tamago.cluster.seating import Seat, Seating, nobody
 from tamago.cluster.waiting import Waiting
 from tamago.ipc import wire
-from tamago.ipc.control_messages import Booted, Failed, Forked, FromChild, Hello, Imported, Undelivered
+from tamago.ipc.control_messages import Booted, Failed, Forked, FromChild, Hello, Imported, Timed, Undelivered
 from tamago.ipc.wire import HEADER, HEADER_SIZE, Kind, Route
 from tamago.types import Role
 
@@ -34,9 +34,9 @@ _ANSWERS: Final = (_REPLY, _ERROR)
 _NEST: Final = Role.NEST
 
 _MAY_SAY: Final = {
-    Role.NEST: (Hello, Imported, Forked, Failed),
-    Role.AGENT: (Hello, Booted, Failed),
-    Role.WORKER: (Hello, Booted, Failed),
+    Role.NEST: (Hello, Imported, Forked, Timed, Failed),
+    Role.AGENT: (Hello, Booted, Timed, Failed),
+    Role.WORKER: (Hello, Booted, Timed, Failed),
 }
 
 

@@ -34,6 +34,7 @@ from tamago.ipc.control_messages import (
     Peers,
     Ready,
     Reopen,
+    Timed,
     ToChild,
     Watch,
 )
@@ -282,6 +283,8 @@ class Shell:
             case Booted(phases=phases):
                 self._note("booted", peer, phases=phases)
                 self._emit(events.ProcessBooted(process=peer))
+            case Timed(steps=steps, left_out=left_out):
+                self._note("timed", peer, steps=steps, left_out=left_out)
             case Failed():
                 failure = events.Failure(problem=message.problem, hint=message.hint, detail=message.detail)
                 self._emit(events.ProcessFailed(process=peer, failure=failure))

@@ -10,6 +10,7 @@ from typing import Final
 from tamago.cluster.states import ClusterState
 from tamago.cluster.trace_lines import Line, one_line
 from tamago.errors import TamagoError
+from tamago.types import TimedStep
 
 _GONE_NEST: Final = frozenset({"Terminate", "Kill", "ProcessExited", "ForkFailed"})
 _LONGEST_NAME: Final = 24
@@ -65,6 +66,8 @@ class Life:
     import_seconds: float = 0.0
     threads: list[str] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
+    steps: list[TimedStep] = field(default_factory=list)
+    steps_left_out: int = 0
 
     @property
     def is_worker(self) -> bool:
@@ -241,12 +244,6 @@ def _add(life: Life, line: Line) -> None:
     match line.type:
         case "ProcessForked":
             life.forked = line.t
-        case "hello":
-            life.hello = life.hello or line.t
-        case "imported":
-            life.import_seconds, life.threads = line.seconds, line.threads
-        case "booted":
-            life.phases = [(one_line(name, _LONGEST_NAME), seconds) for name, seconds in line.phases]
         case up if up in _UP:
             life.up = life.up or line.t
         case "ProcessFailed" | "ForkFailed":
@@ -254,5 +251,20 @@ def _add(life: Life, line: Line) -> None:
         case "ProcessExited":
             life.ended = life.ended or line.t
             life.problem = life.problem or f"exited with status {line.status}"
+        case _:
+            _add_note(life, line)
+
+
+def _add_note(life: Life, line: Line) -> None:
+    """Add what the process said of itself."""
+    match line.type:
+        case "hello":
+            life.hello = life.hello or line.t
+        case "imported":
+            life.import_seconds, life.threads = line.seconds, line.threads
+        case "booted":
+            life.phases = [(one_line(name, _LONGEST_NAME), seconds) for name, seconds in line.phases]
+        case "timed":
+            life.steps, life.steps_left_out = line.steps, line.left_out
         case _:
             return

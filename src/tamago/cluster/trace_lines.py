@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from tamago.errors import TamagoError
+from tamago.types import TimedStep
 
 Record = dict[str, Any]
 """One line of the file as it stands there."""
@@ -57,6 +58,8 @@ class Line(_Head, frozen=True, kw_only=True):
     status: int = 0
     seconds: float = 0.0
     phases: list[tuple[str, float]] = []
+    steps: list[TimedStep] = []
+    left_out: int = 0
     addresses: list[str] = []
     threads: list[str] = []
     failure: Cause | None = None

@@ -131,6 +131,8 @@ class Cast:
             case "booted":
                 phases = ", ".join(f"{name} {milliseconds(seconds)} ms" for name, seconds in line.phases)
                 yield Step(sender=who, text=phases if phases and who != OTHERS else "booted")
+            case "timed":
+                return  # what one process did by itself; the timeline shows it
             case "bound":
                 yield Step(sender=who, text=_with("bound", ", ".join(line.addresses)))
             case "gap":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from textwrap import wrap
@@ -10,11 +10,14 @@ from typing import Final
 
 from tamago.cluster.trace_history import History, Life, Outcome, Segment
 from tamago.cluster.trace_lines import one_line
+from tamago.cluster.trace_slowest import LEAST, slow_steps
+from tamago.types import TimedStep
 
 LONGEST: Final = 40
 """Rows for workers; with more of them only the slowest, and those that failed, have one of their own."""
 _SHOWN_OF_MANY: Final = 20
 _NARROWEST_BAR: Final = 20
+_LONGEST_NAME: Final = 64
 _VISIBLE: Final = 0.00005
 """Seconds; what is shorter would be shown as 0.0 ms."""
 
@@ -25,17 +28,26 @@ class _Row:
     segments: Sequence[Segment]
     text: str
     failed: bool = False
+    life: Life | None = None
 
 
-def draw(history: History, width: int) -> str:
-    """Return the timeline; lines are at most `width` columns as long as the figures leave room for a bar."""
+def draw(history: History, width: int, *, all_steps: bool = False) -> str:
+    """Return the timeline; lines are at most `width` columns as long as the figures leave room for a bar.
+
+    Below a process stand its slowest steps, or with `all_steps` each that is known.
+    """
     rows = _rows(history)
-    label = max((len(row.label) for row in rows), default=0)
-    text = max((len(row.text) for row in rows), default=0)
+    lives = [row.life for row in rows if row.life is not None]
+    steps = {life.peer: life.steps for life in lives} if all_steps else slow_steps(lives)
+    table = [each for row in rows for each in (row, *_rows_below(row, steps, history.end))]
+    label = max((len(row.label) for row in table), default=0)
+    text = max((len(row.text) for row in table), default=0)
     columns = max(_NARROWEST_BAR, width - label - text - 4)
     lines = [_headline(history), ""]
-    lines += [f"{row.label:<{label}}  {_bar(row, history, columns)}  {row.text}".rstrip() for row in rows]
+    lines += [f"{row.label:<{label}}  {_bar(row, history, columns)}  {row.text}".rstrip() for row in table]
     lines += ["", f"{'':<{label}}  {_scale(history, columns)}", *_legend(rows, width)]
+    if sum(map(len, steps.values())) < sum(len(life.steps) for life in lives):
+        lines.append(f"- a step of {milliseconds(LEAST)} ms or more; --all shows every step")
     lines += [f"failed: {life.name}: {one_line(life.problem)}" for life in history.lives if life.up is None and life.problem]
     threads = sorted({name for life in history.lives for name in life.threads})
     if threads:
@@ -95,7 +107,25 @@ def _row(life: Life, end: float, several: bool) -> _Row:
     parts = [f"{segment.name} {milliseconds(segment.seconds)}" for segment in shown]
     total = f"= {milliseconds(segments[-1].end - life.asked)}" if len(parts) > 1 else ""
     fate = "" if life.up is not None else "FAILED" if life.problem else "..."
-    return _Row(label, segments, " ".join(filter(None, [*parts, total, fate])), failed=bool(life.problem) and life.up is None)
+    return _Row(label, segments, " ".join(filter(None, [*parts, total, fate])), failed=bool(life.problem) and life.up is None, life=life)
+
+
+def _rows_below(row: _Row, steps: Mapping[int, Sequence[TimedStep]], end: float) -> Iterator[_Row]:
+    """Yield a row for each step of the process that is to be shown."""
+    if row.life is None:
+        return
+    life, shown = row.life, steps.get(row.life.peer, ())
+    for step in shown:
+        stop = (life.up or life.ended or end) if step.seconds is None else step.began + step.seconds
+        took = f"{milliseconds(stop - step.began):>5}{'...' if step.seconds is None else ''}"
+        yield _Row("", [Segment("step", step.began, stop)], f"{took} {_shortened(one_line(step.name, len(step.name)))}")
+    if life.steps_left_out and len(shown) == len(life.steps):
+        yield _Row("", [], f"      and {life.steps_left_out} shorter ones")
+
+
+def _shortened(name: str) -> str:
+    """Return the end of a long name: there stands the module, or the file and its hook."""
+    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 
 def _summary(lives: Sequence[Life], end: float) -> _Row:
@@ -152,7 +182,7 @@ def _legend(rows: Iterable[_Row], width: int) -> list[str]:
     return ["", *wrap("milliseconds: " + "; ".join(meanings), max(_NARROWEST_BAR, width), subsequent_indent="  ")]
 
 
-_PLAIN: Final = {"launch": "#", "prepare": "#", "more": "="}
+_PLAIN: Final = {"launch": "#", "prepare": "#", "more": "=", "step": "-"}
 _MEANINGS: Final = {
     "fork": " (until it exists)",
     "hello": " (until it runs our code)",

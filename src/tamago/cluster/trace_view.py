@@ -9,6 +9,7 @@ import msgspec
 from tamago.cluster import trace_mermaid, trace_timeline
 from tamago.cluster.trace_history import History, Life, NoSuchGenerationError, generations, history
 from tamago.cluster.trace_lines import Record, TraceUnreadableError, load, typed
+from tamago.types import TimedStep
 
 __all__ = [
     "NoSuchGenerationError",
@@ -22,9 +23,12 @@ __all__ = [
 ]
 
 
-def timeline(records: Sequence[Record], width: int = 100, *, generation: int = 1) -> str:
-    """Draw a start (or the reload that made a later generation) as text; raises `NoSuchGenerationError`."""
-    return trace_timeline.draw(history(typed(records), generation), width)
+def timeline(records: Sequence[Record], width: int = 100, *, generation: int = 1, all: bool = False) -> str:  # noqa: A002 - as the flag
+    """Draw a start (or the reload that made a later generation) as text, with the slowest steps of each process or with `all` of them.
+
+    Raises `NoSuchGenerationError`.
+    """
+    return trace_timeline.draw(history(typed(records), generation), width, all_steps=all)
 
 
 def mermaid(records: Sequence[Record], *, generation: int = 1, all: bool = False) -> str:  # noqa: A002 - as the flag
@@ -60,5 +64,11 @@ def _process(life: Life, told: History) -> dict[str, object]:
         "began": round(life.asked - told.begin, 6),
         "seconds": None if life.up is None else round(life.seconds(), 6),
         "phases": [[segment.name, round(segment.seconds, 6)] for segment in life.segments(told.end)],
+        "steps": [_step(step, told) for step in life.steps],
+        "steps_left_out": life.steps_left_out,
         "problem": life.problem,
     }
+
+
+def _step(step: TimedStep, told: History) -> dict[str, object]:
+    return {"name": step.name, "began": round(step.began - told.begin, 6), "seconds": step.seconds, "own_seconds": step.own}

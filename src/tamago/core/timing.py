@@ -9,13 +9,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final
 
 from tamago.errors import TamagoError
+from tamago.types import TimedStep
 
 _WIDTH: Final = 50  # characters of the drawn timeline
 _BAR: Final = "▇"
+_PROCESS_START: Final = "Process Start"
 
 
 class NotStartedError(TamagoError):
@@ -34,11 +37,25 @@ class Item:
     end: float | None
     pid: int
     index: int
+    outer: Item | None = field(default=None, repr=False)
+    """The block it began in."""
+    inner: float = 0.0
+    """Milliseconds of the items that began in it and have ended."""
 
     @property
     def duration(self) -> float | None:
         """Milliseconds, None while it runs."""
         return None if self.end is None else self.end - self.start
+
+    def close(self, now: float) -> None:
+        """End it; a block ends again after it was ended by another one of its name."""
+        before, self.end = self.start if self.end is None else self.end, now
+        if self.outer is not None:
+            self.outer.inner += now - before
+
+
+# A hook's task has a context of its own, so what runs beside it does not count as inside it.
+_block: ContextVar[Item | None] = ContextVar("tamago_timing_block", default=None)
 
 
 class Timing:
@@ -52,13 +69,13 @@ class Timing:
         # One wall-clock reading, then the monotonic clock, so that a clock set meanwhile bends no item. It runs on through a fork.
         self._origin = time.time() * 1000 - time.perf_counter() * 1000
         if (created := process_created()) is not None:
-            self._add("Process Start", start=created, end=self._now())
+            self._add(_PROCESS_START, start=created, end=self._now())
 
     def start(self, name: str) -> Item:
         """Begin an item. One of the same name that still runs ends now."""
         now = self._now()
         if (earlier := self._open.pop(name, None)) is not None:
-            earlier.end = now
+            earlier.close(now)
         item = self._add(name, start=now, end=None)
         if self._enabled:
             self._open[name] = item
@@ -68,7 +85,7 @@ class Timing:
         """End an item and return it, None once timing is disabled. Raises NotStartedError."""
         item = self._open.pop(name, None)
         if item is not None:
-            item.end = self._now()
+            item.close(self._now())
         elif self._enabled:
             raise NotStartedError(name)
         return item
@@ -77,8 +94,12 @@ class Timing:
     def measure(self, name: str) -> Iterator[Item]:
         """Time a block. One that raises leaves its item unfinished: there the start ended."""
         item = self.start(name)
-        yield item
-        item.end = self._now()
+        token = _block.set(item)
+        try:
+            yield item
+        finally:
+            _block.reset(token)
+        item.close(self._now())
         if self._open.get(name) is item:
             del self._open[name]
 
@@ -106,7 +127,12 @@ class Timing:
 
     def slower_than(self, milliseconds: float) -> list[Item]:
         """Return the steps that took so long; the start of the process itself is none of ours."""
-        return [item for item in self._items if item.name != "Process Start" and (item.duration or 0) >= milliseconds]
+        return [item for item in self._items if item.name != _PROCESS_START and (item.duration or 0) >= milliseconds]
+
+    def steps(self) -> list[TimedStep]:
+        """Return the items of this process as the trace has them: none of the nest it was forked from, nor the start of the process."""
+        now, pid = self._now(), os.getpid()
+        return [self._step(item, now) for item in self._items if item.pid == pid and item.name != _PROCESS_START]
 
     def to_list(self) -> list[dict[str, str | int | float | None]]:
         """Return the items as Egg dumps them, in the order they began."""
@@ -124,8 +150,13 @@ class Timing:
         last = self._now() if self.unfinished() else last
         return "\n".join(("start timeline:", *(_line(item, first, last) for item in self._items)))
 
+    def _step(self, item: Item, now: float) -> TimedStep:
+        took = item.duration
+        own = max(0.0, (now - item.start if took is None else took) - item.inner)
+        return TimedStep(item.name, (item.start - self._origin) / 1000, None if took is None else took / 1000, own / 1000)
+
     def _add(self, name: str, *, start: float, end: float | None) -> Item:
-        item = Item(name=name, start=start, end=end, pid=os.getpid(), index=len(self._items))
+        item = Item(name=name, start=start, end=end, pid=os.getpid(), index=len(self._items), outer=_block.get())
         if self._enabled:
             self._items.append(item)
         return item

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-PROTOCOL_VERSION = 1
+from tamago.types import TimedStep
+
+PROTOCOL_VERSION = 2
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,6 +142,13 @@ class Booted(_Message, frozen=True):
     phases: list[tuple[str, float]]
 
 
+class Timed(_Message, frozen=True):
+    """What the start of this process spent its time on, for the trace: the slowest `steps`; `left_out` counts the others."""
+
+    steps: list[TimedStep]
+    left_out: int = 0
+
+
 class Failed(_Message, frozen=True):
     """The boot failed; the process exits right after. `problem` and `hint` for people; `detail` is the user's traceback."""
 
@@ -149,4 +158,4 @@ class Failed(_Message, frozen=True):
 
 
 ToChild = Boot | Fork | Watch | Ready | Drain | Peers | Undelivered | Reopen
-FromChild = Hello | Imported | Forked | Booted | Failed
+FromChild = Hello | Imported | Forked | Booted | Timed | Failed

@@ -21,7 +21,7 @@ from tamago.server.asgi_websocket import websocket_type
 from tamago.server.edge import Edge
 from tamago.server.edge_worker import EdgeWorker
 from tamago.server.worker import asgi_host
-from tamago.types import AgentContext, FrameworkAgent, FrameworkApplication, TargetSpec, WorkerContext
+from tamago.types import AgentContext, FrameworkAgent, FrameworkApplication, TargetSpec, TimedStep, WorkerContext
 
 DEFAULT_FRAMEWORK = "tamago.app"
 
@@ -87,6 +87,10 @@ class FrameworkTarget:
     def after_fork(self) -> None:
         """Tell the one that lives on in this process."""
         (self._agent if tamago.me.role is tamago.Role.AGENT else self._application).after_fork()
+
+    def timed_steps(self) -> Sequence[TimedStep]:
+        """Return those of both: whoever imports, the nest or a process that was not forked, imports both."""
+        return sorted((*self._application.timed_steps(), *self._agent.timed_steps()), key=lambda step: step.began)
 
 
 class FrameworkExchange(AsgiExchange):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from tamago.server.agent import HostedAgent, IdleAgent, make_agent
 from tamago.server.interface import Interface, UnknownInterfaceError, describe, detect, resembles_application
 from tamago.server.native import NativeWorker
 from tamago.server.worker import AsgiWorker
-from tamago.types import AgentContext, TargetSpec, WorkerContext, WorkerRuntime
+from tamago.types import AgentContext, TargetSpec, TimedStep, WorkerContext, WorkerRuntime
 
 
 class HostedTarget:
@@ -69,6 +69,10 @@ class HostedTarget:
     def after_fork(self) -> None:
         """Run the callbacks of `tamago.hooks.after_fork`."""
         hooks.run_after_fork()
+
+    def timed_steps(self) -> Sequence[TimedStep]:
+        """Nothing is known of what a hosted application does."""
+        return ()
 
     def _load_app(self, text: str) -> None:
         reference = loading.parse(text, default="app")

@@ -189,3 +189,10 @@ def test_no_text_breaks_out_of_its_statement(text: str) -> None:
     assert len(drawn) == 6
     for each in drawn:
         assert not re.search(r"[<>%#;]", re.sub(r"#(35|37|59|lt|gt);|-?->>", "", each)), each
+
+
+def test_the_steps_of_a_process_are_no_part_of_the_conversation(traced: Trace, tmp_path: Path) -> None:
+    steps = {Role.AGENT: [("Load Config", 0.06, 0.002, 0.002)]}
+    told = Traced(tmp_path / "steps.jsonl", steps=steps).started()
+    assert any(record["type"] == "timed" for record in told.records())
+    assert mermaid(told.records()) == mermaid(traced().started().records())

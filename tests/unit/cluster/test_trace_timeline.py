@@ -11,8 +11,14 @@ from tests.unit.cluster.traced_world import Traced
 
 from tamago.cluster.events import ReloadRequested, StartMode, StopRequested
 from tamago.cluster.trace_view import timeline
+from tamago.types import Role
 
 Trace = Callable[..., Traced]
+
+STEPS = {
+    Role.NEST: [("Load Application", 0.07, 0.06, 0.001), ("Require(0) app.router", 0.05, 0.03, 0.03)],
+    Role.WORKER: [("Load Config", 0.06, 0.002, 0.002), ("Did Load in app/boot.py:did_load", 0.04, 0.025, 0.025)],
+}
 
 
 @pytest.fixture
@@ -121,3 +127,52 @@ def test_a_start_that_took_no_time_at_all_is_drawn(traced: Trace) -> None:
     records = traced(notes=False).started().records()
     text = timeline([record | {"t": 5.0} for record in records], 80)
     assert text.startswith("start: ready after 0.0 ms\n")
+
+
+def test_below_a_process_stand_its_slowest_steps(traced: Trace) -> None:
+    lines = timeline(traced(steps=STEPS).started().records(), 100).splitlines()
+    # Below the letters of the stretch it was in.
+    assert lines[4:6] == [
+        "nest gen 1                   fiiiiiigg                     fork 11 import 70 gc 30 = 111",
+        "                                  ---                         30 Require(0) app.router",
+    ]
+    assert lines[7:9] == [
+        "worker 1                                        fsssbbbbb  fork 11 start 38 boot 60 listen 2.0 = 111",
+        "                                                      --      25 Did Load in app/boot.py:did_load",
+    ]
+    assert sum(line.lstrip().startswith("--") for line in lines) == 3
+    assert lines[-1] == "- a step of 10 ms or more; --all shows every step"
+
+
+def test_all_steps_are_shown_when_asked_for(traced: Trace) -> None:
+    text = timeline(traced(steps=STEPS).started().records(), 100, all=True)
+    assert text.count(" Load Application\n") == 1
+    assert text.count("  2.0 Load Config\n") == 2
+    assert text.count(" and 7 shorter ones\n") == 3
+    assert "--all" not in text
+
+
+def test_a_step_that_did_not_end_is_shown_however_short_it_was(traced: Trace) -> None:
+    nature = Kind()
+    nature.boots.extend([(BootFate.BOOTS, 0.1), (BootFate.BOOTS, 0.1), (BootFate.FAILS, 0.05)])
+    steps = {Role.WORKER: [("Will Ready in app/boot.py:will_ready", 0.004, None, 0.004)]}
+    text = timeline(traced(nature=nature, steps=steps).started().until(lambda: False).records(), 100)
+    lines = text.splitlines()
+    (failed,) = [index for index, line in enumerate(lines) if line.endswith("FAILED")]
+    assert lines[failed + 1].split() == ["-", "4.0...", "Will", "Ready", "in", "app/boot.py:will_ready"]
+
+
+def test_of_workers_that_do_the_same_the_slowest_shows_its_steps(traced: Trace) -> None:
+    nature = Kind()
+    nature.boots.extend([(BootFate.BOOTS, 0.1)] * 3 + [(BootFate.BOOTS, 0.2)] + [(BootFate.BOOTS, 0.1)] * 6)
+    lines = timeline(traced(nature=nature, workers=8, steps=STEPS).started().records(), 100).splitlines()
+    (shown,) = [index for index, line in enumerate(lines) if line.endswith("25 Did Load in app/boot.py:did_load")]
+    assert lines[shown - 1].startswith("worker 2 ")
+
+
+def test_the_name_of_a_step_does_nothing_to_a_terminal(traced: Trace) -> None:
+    steps = {Role.WORKER: [("x" * 300 + "\x1b[2J:did_load", 0.04, 0.025, 0.025)]}
+    text = timeline(traced(steps=steps).started().records(), 100)
+    assert "x?[2J:did_load" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 120

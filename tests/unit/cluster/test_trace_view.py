@@ -10,6 +10,7 @@ from tests.properties.nature import BootFate, Kind
 from tests.unit.cluster.traced_world import Traced
 
 from tamago.cluster.trace_view import NoSuchGenerationError, as_json, mermaid, timeline
+from tamago.types import Role
 
 
 def test_the_json_has_the_figures_and_every_line(tmp_path: Path) -> None:
@@ -25,8 +26,19 @@ def test_the_json_has_the_figures_and_every_line(tmp_path: Path) -> None:
         "began": 0.422,
         "seconds": 0.111,
         "phases": [["fork", 0.011], ["hello", 0.0], ["start", 0.038], ["boot", 0.06], ["listen", 0.002]],
+        "steps": [],
+        "steps_left_out": 0,
         "problem": "",
     }
+
+
+def test_the_json_has_each_step_beside_the_start_it_belongs_to(tmp_path: Path) -> None:
+    steps = {Role.AGENT: [("Load Config", 0.06, 0.002, 0.001)]}
+    start = json.loads(as_json(Traced(tmp_path / "trace.jsonl", steps=steps).started().records()))["start"]
+    assert [process["steps"] for process in start["processes"] if process["name"] != "agent"] == [[], [], []]
+    (agent,) = [process for process in start["processes"] if process["name"] == "agent"]
+    assert agent["steps"] == [{"name": "Load Config", "began": 0.362, "seconds": 0.002, "own_seconds": 0.001}]
+    assert agent["steps_left_out"] == 7
 
 
 def test_the_json_of_a_failed_start_is_json_too(tmp_path: Path) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.properties.nature import Kind
 from tests.properties.world import World
 
-from tamago.cluster.events import Command, Event, NestImported, ProcessBooted, ProcessForked, StartMode
+from tamago.cluster.events import Command, Event, NestImported, ProcessBooted, ProcessFailed, ProcessForked, StartMode
 from tamago.cluster.policy import Policy
 from tamago.cluster.states import ClusterState
 from tamago.cluster.trace import LIMIT, Trace
 from tamago.cluster.trace_view import Record, load
+from tamago.types import Role, TimedStep
 
 WALL = 1_700_000_000.0
+
+Steps = Mapping[Role, Sequence[tuple[str, float, float | None, float]]]
+"""What each kind of process tells of its start: name, how long ago it began, how long it took, how much of that is its own."""
 
 
 def open_file(path: Path) -> int:
@@ -24,14 +29,27 @@ def open_file(path: Path) -> int:
 
 
 class Traced:
-    """A world and its trace. `write(...)` is used as the trace's file is; `records()` reads it."""
+    """A world and its trace. `write(...)` is used as the trace's file is; `records()` reads it.
 
-    def __init__(self, path: Path, *, nature: Kind | None = None, notes: bool = True, limit: int = LIMIT, **policy: Any) -> None:
+    `steps` is what the processes tell of their starts.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        nature: Kind | None = None,
+        notes: bool = True,
+        steps: Steps = MappingProxyType({}),
+        limit: int = LIMIT,
+        **policy: Any,
+    ) -> None:
         self.path = path
         self.trace = Trace(open_file(path), limit=limit)
         self.world = World(Policy(**{"workers": 2, **policy}), nature or Kind())
         self.world.after_each.append(self._write)
         self._notes = notes
+        self._steps = steps
         self._began = self.world.now - 0.2
 
     def records(self) -> list[Record]:
@@ -69,9 +87,18 @@ class Traced:
     def _note_before(self, event: Event) -> None:
         match event:
             case NestImported(mode=mode):
+                self._note_steps(event.process)
                 threads = [] if mode is StartMode.FORK else ["metrics (Python)"]
                 self._note("imported", peer=event.process, mode=mode.value, seconds=0.07, threads=threads)
-            case ProcessBooted():
-                self._note("booted", peer=event.process, phases=[("boot", 0.06), ("listen", 0.002)])
+            case ProcessBooted() | ProcessFailed():
+                self._note_steps(event.process)
+                if isinstance(event, ProcessBooted):
+                    self._note("booted", peer=event.process, phases=[("boot", 0.06), ("listen", 0.002)])
             case _:
                 return
+
+    def _note_steps(self, peer: int) -> None:
+        told = self._steps.get(self.world.children[peer].role, ())
+        steps = [TimedStep(name, self.world.now - ago, seconds, own) for name, ago, seconds, own in told]
+        if steps:
+            self._note("timed", peer=peer, steps=steps, left_out=7)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tamago.core.timing import NotStartedError, Timing, process_created
+from tamago.types import TimedStep
 
 
 @pytest.fixture
@@ -152,3 +154,67 @@ def test_where_the_kernel_says_nothing_there_is_no_such_item(monkeypatch: pytest
     created = process_created()
     monkeypatch.undo()
     assert created is None
+
+
+def test_of_a_step_its_own_time_is_what_no_step_inside_it_accounts_for(clock: list[float]) -> None:
+    timing = Timing()
+    with timing.measure("Load Boot"):
+        clock[0] = 1
+        with timing.measure("Require(0) app.boot"):
+            clock[0] = 3
+            timing.start("query")
+            clock[0] = 4
+            timing.end("query")
+        clock[0] = 4.5
+    assert timing.steps() == [
+        TimedStep("Load Boot", 0.0, 4.5, 1.5),
+        TimedStep("Require(0) app.boot", 1.0, 3.0, 2.0),
+        TimedStep("query", 3.0, 1.0, 1.0),
+    ]
+
+
+def test_what_merely_runs_at_the_same_time_is_not_inside(clock: list[float]) -> None:
+    timing = Timing()
+
+    async def hook(name: str, ends: float, before: asyncio.Event, after: asyncio.Event) -> None:
+        with timing.measure(name):
+            after.set()
+            await before.wait()
+            clock[0] = ends
+
+    async def hooks() -> None:
+        second_began, second_ended = asyncio.Event(), asyncio.Event()
+        second_ended.set()
+        await asyncio.gather(hook("long", 3.0, second_began, asyncio.Event()), hook("short", 2.0, second_ended, second_began))
+
+    asyncio.run(hooks())
+    assert {step.name: step.own for step in timing.steps()} == {"long": 3.0, "short": 2.0}
+
+
+def test_a_step_that_has_not_ended_has_the_time_so_far_of_its_own(clock: list[float]) -> None:
+    timing = Timing()
+    with timing.measure("Did Load"), timing.measure("query"):
+        clock[0] = 2.0
+        timing.start("rest")
+        clock[0] = 3.0
+        assert timing.steps()[-1] == TimedStep("rest", 2.0, None, 1.0)
+
+
+def test_the_steps_of_the_process_it_was_forked_from_are_not_its_own(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    timing = Timing()
+    with timing.measure("Load Application"):
+        clock[0] = 1.0
+    child = os.getpid() + 1
+    monkeypatch.setattr("tamago.core.timing.os", SimpleNamespace(getpid=lambda: child))
+    with timing.measure("Load Config"):
+        clock[0] = 2.0
+    assert [step.name for step in timing.steps()] == ["Load Config"]
+
+
+def test_a_block_that_ends_twice_counts_once(clock: list[float]) -> None:
+    timing = Timing()
+    with timing.measure("Load Boot"), timing.measure("query"):
+        clock[0] = 1.0
+        timing.start("query")
+        clock[0] = 2.0
+    assert timing.steps()[0].own == 0.0

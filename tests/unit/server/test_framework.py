@@ -16,6 +16,8 @@ from tamago.types import AgentContext, Identity, Role, Target, TargetSpec
 AGENT = AgentContext(identity=Identity(role=Role.AGENT, slot=0, generation=1, title="t", pid=1))
 
 FRAMEWORK = """
+    from tamago.types import TimedStep
+
     class Agent:
         log = []
         phases = ()
@@ -36,6 +38,9 @@ FRAMEWORK = """
 
         def after_fork(self):
             self.log.append((type(self).__name__, "after_fork"))
+
+        def timed_steps(self):
+            return [TimedStep(f"Load {type(self).__name__}", 2.0 if type(self) is Agent else 1.0, 0.5, 0.5)]
 
     class Application(Agent):
         mounts = ()
@@ -75,6 +80,13 @@ def test_application_and_agent_are_loaded_once_and_told_of_forks(tmp_path: Path,
         ("Agent", "before_fork"),
         ("Application", "after_fork"),
     ]
+
+
+def test_the_steps_of_both_are_told_in_the_order_they_began(tmp_path: Path, framework: Write) -> None:
+    framework(FRAMEWORK)
+    made = target(tmp_path)
+    made.load()
+    assert [step.name for step in made.timed_steps()] == ["Load Application", "Load Agent"]
 
 
 def test_each_moment_of_a_worker_and_of_the_agent_has_its_hook(tmp_path: Path, framework: Write) -> None:

@@ -232,6 +232,20 @@ def test_what_is_wrong_with_an_application_ends_its_start(small: Site, file: str
     output = failed.stderr + failed.stdout
     for part in said:
         assert part in output, output
+    problem = output[output.rindex("tamago: ") :].splitlines()[0].removeprefix("tamago: ")
+    assert output.count(problem) == 1, output
+    assert output.count("Traceback (most recent call last)") == int("1 / 0" in text), output
+
+
+@pytest.mark.parametrize("hook", ["before_fork", "did_load"])
+def test_a_daemon_that_cannot_start_says_why_to_its_launcher_and_to_its_log(small: Site, hook: str) -> None:
+    small.write("app/boot.py", f"from tamago.app import Boot\nclass AppBoot(Boot):\n    def {hook}(self):\n        1 / 0")
+    failed = small.run("start", "--daemon", "--title", small.title, "--port", "0", "--workers", "1")
+    assert failed.returncode == 1
+    (log,) = small.home.rglob("stderr.log")
+    for text in (failed.stderr, log.read_text()):
+        assert text.count('boot.py", line 4') == 1, text
+        assert text.count(f"ZeroDivisionError: division by zero (in app/boot.py:{hook})") == 1, text
 
 
 def test_check_finds_what_is_wrong_with_the_configuration_and_starts_nothing(small: Site) -> None:

@@ -66,6 +66,8 @@ def fail_bare(site: Site, *arguments: str, prefix: Sequence[str] = (), **environ
     assert len(starts) == 1, f"the problem is said once, in the end:\n{result.stderr}"
     said = lines[starts[0] :]
     assert len(said) >= 2, f"an error is two lines, the problem and what to do:\n{result.stderr}"
+    problem = said[0].removeprefix("tamago: ")
+    assert result.stderr.count(problem) == 1, f"the problem is said once:\n{result.stderr}"
     return Failed(code=result.returncode, problem=said[0], hint="\n".join(said[1:]), stderr=result.stderr, stdout=result.stdout)
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import ssl
 
 _log = logging.getLogger("tamago")
-# Longer tracebacks exist; what matters is at their end.
-_LONGEST_DETAIL = 64 * 1024
+LONGEST_DETAIL = 64 * 1024
+"""Characters of a traceback that are told. Longer ones exist; what matters is at their end."""
 _IGNORED = {"SIGPIPE", "SIGXFSZ"}  # ignored by every Python process
 
 
@@ -168,11 +168,11 @@ def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None
     if isinstance(error, TamagoError):
         detail = error.detail or (user_traceback(error.__cause__) if error.__cause__ else "")
         who = "" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)}: "
-        failed = Failed(problem=who + error.problem, hint=error.hint, detail=detail[-_LONGEST_DETAIL:])
+        failed = Failed(problem=who + error.problem, hint=error.hint, detail=detail[-LONGEST_DETAIL:])
     else:
         what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"
         hint = "correct the application; its own traceback is above"
-        failed = Failed(problem=f"{what}: {summary(error)}", hint=hint, detail=user_traceback(error)[-_LONGEST_DETAIL:])
+        failed = Failed(problem=f"{what}: {summary(error)}", hint=hint, detail=user_traceback(error)[-LONGEST_DETAIL:])
     try:
         send(failed)
     except OSError:

@@ -47,11 +47,15 @@ class ProcessForked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkFailed:
-    """There is no process: the kernel or the application refused, or its nest is gone (`nest_lost`). `hint` "" is the kernel's."""
+    """There is no process: the kernel or the application refused, or its nest is gone (`nest_lost`).
+
+    `hint` "" is the kernel's; `detail` is the user's traceback.
+    """
 
     process: int
     reason: str
     hint: str = ""
+    detail: str = ""
     nest_lost: bool = False
 
 

@@ -25,7 +25,6 @@ from tamago.cluster.launch_report import LaunchReport
 from tamago.cluster.master import Cluster
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
-from tamago.cluster.start_errors import StartFailedError
 from tamago.cluster.states import ClusterState
 from tamago.cluster.status import report_of
 from tamago.cluster.systemd import Notifier
@@ -46,6 +45,7 @@ class Master:
         self._settings = self._read()
         self._cluster = Cluster(self._settings, reread=self._read, owns_process=True)
         self._cluster.stdout, self._cluster.stderr = launch.stdout, launch.stderr
+        self._cluster.shows_start_error = self._report.fileno() < 0
         self._cluster.early_nest = early_nest
         self._cluster.began = launch.began or self._cluster.began
 
@@ -186,7 +186,7 @@ class Master:
             self._report.failed(error)
             return
         log.flush(0.5)
-        if error.detail and not isinstance(error, StartFailedError):  # whose detail is in the log, just above
+        if error.detail:
             sys.stderr.write(f"{error.detail.rstrip()}\n")
         sys.stderr.write(f"tamago: {error}\n")
 

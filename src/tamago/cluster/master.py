@@ -65,6 +65,8 @@ class Cluster:
         """Call it with a callback, or await it: every worker serves. It fails with the error that ended the start."""
         self.listeners: list[Listener] = []
         self.stdout = self.stderr = ""
+        self.shows_start_error = False
+        """Whoever awaits `start` prints the error it raises where the log goes as well: then the log needs not say it a second time."""
         self.early_nest: EarlyNest | None = None
         self._callbacks = Callbacks()
         self._queue: deque[events.Event] = deque()
@@ -315,7 +317,10 @@ class Cluster:
                 assert_never(command)
 
     def _report(self, level: str, text: str, failure: events.Failure | None) -> None:
-        if failure is not None and failure.detail:
+        if failure is not None and level == "error" and self.shows_start_error and not self.ready.is_ready:
+            # To stop takes a while, in which it is good to know that this is what happens.
+            text = "the start failed: stopping what was started; the reason follows"
+        elif failure is not None and failure.detail:
             text = f"{text}\n{failure.detail.rstrip()}"
         elif failure is not None and failure.hint:
             text = f"{text} ({failure.hint})"

@@ -8,7 +8,6 @@ is only the undertaker; then the master starts the processes itself.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import select
 import signal
@@ -20,7 +19,7 @@ from typing import NoReturn
 
 from tamago.cluster import linux
 from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
-from tamago.cluster.birth import Cargo, born, load_cargo, reopen_logs, reset_signals
+from tamago.cluster.birth import LONGEST_DETAIL, Cargo, born, load_cargo, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
 from tamago.cluster.timed_steps import tell_steps
@@ -33,9 +32,6 @@ from tamago.user_traceback import summary, user_traceback
 _UNDERTAKER_SLACK = 1.0
 # What they leave behind gets this long after SIGTERM.
 _KIN_GRACE = 1.0
-
-
-_log = logging.getLogger("tamago")
 
 # Orders carried out together: half the forks, as they share the process in the middle. Not all, so that the first begin meanwhile.
 MOST_AT_ONCE = 8
@@ -54,14 +50,21 @@ class Order:
             os.close(descriptor)
 
 
-def _prepare(target: Target) -> str:
-    """Call the application's `before_fork`; return what it raised, "" for nothing. Its traceback goes to the log."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing was forked: the application's `before_fork` raised. `detail` is its traceback."""
+
+    error: str
+    detail: str
+
+
+def _prepare(target: Target) -> Refusal | None:
+    """Call the application's `before_fork`; return what it raised."""
     try:
         target.before_fork()
     except Exception as failure:  # noqa: BLE001 - it may raise anything; the master is told
-        _log.error("before_fork failed\n%s", user_traceback(failure))
-        return f"before_fork failed: {summary(failure)}"
-    return ""
+        return Refusal(f"before_fork failed: {summary(failure)}", user_traceback(failure)[-LONGEST_DETAIL:])
+    return None
 
 
 class Nest:
@@ -108,14 +111,13 @@ class Nest:
     def _fork(self, orders: list[Order], cargo: Cargo) -> None:
         self._forget_the_dead()
         answers: list[str] = []
-        hint = ""
+        refusal: Refusal | None = None
         go = -1
         # A signal that comes while the child still has our handlers and not its own waits until it has.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            if refusal := _prepare(cargo.target):
-                answers, hint = [f"!{refusal}"] * len(orders), "correct the application; its own traceback is above"
-            else:
+            refusal = _prepare(cargo.target)
+            if refusal is None:
                 answers, go = self._fork_twice(orders, cargo)
         except Exception as failure:  # noqa: BLE001 - the master waits for an answer
             answers = [f"!{failure!r}"] * len(orders)
@@ -123,17 +125,25 @@ class Nest:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             for order in orders:
                 order.close()
+        if refusal is not None:
+            self._refuse(orders, refusal)
+            return
         born = 0
         for order, answer in zip(orders, answers, strict=True):
             pid = int(answer) if answer.isdigit() else 0
             if pid:
                 born += 1
                 self._watch(pid)
-            self._channel.send(Forked(peer=order.boot.peer, pid=pid, error="" if pid else answer.removeprefix("!"), hint=hint))
+            self._channel.send(Forked(peer=order.boot.peer, pid=pid, error="" if pid else answer.removeprefix("!")))
         if go >= 0:
             # Only now: whoever reads a byte of it knows that its parent is the master and that the master knows its pid.
             os.write(go, b"!" * born)
             os.close(go)
+
+    def _refuse(self, orders: list[Order], refusal: Refusal) -> None:
+        hint = "correct the application; its own traceback is above"
+        for order in orders:
+            self._channel.send(Forked(peer=order.boot.peer, pid=0, error=refusal.error, hint=hint, detail=refusal.detail))
 
     def _watch(self, pid: int) -> None:
         if hasattr(os, "pidfd_open"):

@@ -343,7 +343,7 @@ class Shell:
         if not pid:
             self._drop(member)
             self.table.fork_settled()
-            self._emit(events.ForkFailed(process=peer, reason=answer.error, hint=answer.hint))
+            self._emit(events.ForkFailed(process=peer, reason=answer.error, hint=answer.hint, detail=answer.detail))
             return
         member.pid = pid
         self.table.adopt(peer, pid)

@@ -209,6 +209,7 @@ class Supervisor:
             Failure(
                 problem=f"cannot start {process.to_log()}: {event.reason}",
                 hint=event.hint or _KERNEL_REFUSED,
+                detail=event.detail,
             ),
         )
 

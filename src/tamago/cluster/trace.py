@@ -222,7 +222,8 @@ class Trace:
         about: dict[str, object] = {} if peer is None else self._who(peer)
         family: Any = type(what)
         for name, shown_as in _fields_of(family):
-            about[shown_as] = _short(getattr(what, name))
+            value = getattr(what, name)
+            about[shown_as] = _short(value[-LONGEST_TEXT:] if name == "detail" else value)  # of a traceback the end
         return about
 
     def _who(self, peer: int) -> dict[str, object]:

@@ -128,12 +128,16 @@ class Imported(_Message, frozen=True):
 
 
 class Forked(_Message, frozen=True):
-    """From the nest: the child of that peer id has this pid; 0 when the fork failed, for `error`. `hint` is what to do, "" if unknown."""
+    """From the nest: the child of that peer id has this pid; 0 when the fork failed, for `error`.
+
+    `hint` is what to do, "" if unknown; `detail` the user's traceback if it was their code.
+    """
 
     peer: int
     pid: int
     error: str = ""
     hint: str = ""
+    detail: str = ""
 
 
 class Booted(_Message, frozen=True):

@@ -224,6 +224,14 @@ def test_a_fork_that_is_tried_again_keeps_its_name() -> None:
     assert failed["name"] == forked["name"] == "worker 2"
 
 
+def test_of_the_traceback_for_which_nothing_was_forked_the_end_is_kept() -> None:
+    trace = Trace(None)
+    record(trace, ForkFailed(process=3, reason="before_fork failed", detail="x" * 5000 + "ValueError"))
+    detail = trace.tail(1)[0]["detail"]
+    assert detail.endswith("xValueError")
+    assert len(detail) == LONGEST_TEXT
+
+
 # ── what a full disk and a full file cost ────────────────────────────────────────────────────────────────────────────
 
 

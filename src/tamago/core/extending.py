@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar, cast
 
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
-from tamago.core.naming import class_name, did_you_mean
+from tamago.core.naming import class_name
 from tamago.core.scanning import FoundModule, scan
+from tamago.core.suggest import which_one
 from tamago.core.timing import Timing
 from tamago.core.unit import LoadUnit
 
@@ -62,7 +63,7 @@ def check_extend_files(units: Iterable[LoadUnit]) -> None:
         for found in scan(unit.directory / _DIRECTORY, unit.module_name("app.extend")):
             kind = found.name[0].partition("_")[0]
             if len(found.name) > 1 or kind not in EXTENDABLE:
-                problems.append(f"{found.path} extends nothing; {did_you_mean(kind, EXTENDABLE)}")
+                problems.append(f"{found.path} extends nothing; {which_one(kind, EXTENDABLE)}")
     if problems:
         raise LoadError(problems, hint="an extend is called `context.py`, or `context_prod.py` for one environment")
 

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import msgspec
 
-from tamago.core.naming import class_name, did_you_mean, instance_key
+from tamago.core.naming import class_name, instance_key
+from tamago.core.suggest import which_one
 from tamago.core.tree import Tree
 
 
@@ -44,7 +45,7 @@ class Namespace(msgspec.Struct, eq=False):
         known = _names(type(self))
         if name in known:  # an AttributeError of a constructor comes here too: let it be seen
             return known[name].__get__(self)
-        hint = did_you_mean(name, known)
+        hint = which_one(name, known)
         raise AttributeError(f"there is no `{_path(type(self))}.{name}`{f'; {hint}' if hint else ''}", name=name, obj=self)
 
     def __dir__(self) -> list[str]:

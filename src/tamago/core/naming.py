@@ -5,10 +5,8 @@ Egg accepts `-`, capitals and several case styles; here a file's name is the nam
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
-from collections.abc import Iterable
 from typing import Final
 
 _LEGAL: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -29,12 +27,3 @@ def class_name(name: str, suffix: str = "") -> str:
 def instance_key(path: str, name: str) -> str:
     """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
     return f"{path}.{name}".replace(".", ":")
-
-
-def did_you_mean(wanted: str, known: Iterable[str]) -> str:
-    """Return a hint with the names spelt alike, or with all of them; "" when there are none."""
-    names = sorted(known)
-    alike = difflib.get_close_matches(wanted, names, n=3)
-    if alike:
-        return f"did you mean {' or '.join(f'`{name}`' for name in alike)}?"
-    return f"there is {', '.join(f'`{name}`' for name in names)}" if names else ""

@@ -17,3 +17,12 @@ def did_you_mean(name: str, known: Iterable[object]) -> str:
     """Return "; did you mean X?", or nothing."""
     close = close_match(name, known)
     return f"; did you mean {close}?" if close else ""
+
+
+def which_one(name: str, known: Iterable[str], *, nothing: str = "") -> str:
+    """Return a hint: the one of `known` that is spelt most like `name`, all of them if none is, or `nothing` if there are none."""
+    names = sorted(set(known))
+    if not names:
+        return nothing
+    close = close_match(name, names)
+    return f"did you mean {close!r}?" if close else f"there is: {', '.join(names)}"

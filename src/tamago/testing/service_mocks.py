@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from tamago.core.naming import did_you_mean
+from tamago.core.suggest import which_one
 from tamago.errors import TamagoError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ServiceMocks:
         name = f"{cls.__name__}.{method}"
         if not inspect.isfunction(original):
             known = [name for name, _ in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")]
-            raise MockError(f"there is no method {name}", hint=did_you_mean(method, known) or f"{cls.__name__} has no methods")
+            raise MockError(f"there is no method {name}", hint=which_one(method, known, nothing=f"{cls.__name__} has no methods"))
         mocked = MockedMethod(name)
         self._monkeypatch.setattr(cls, method, _replacement(original, result, mocked))
         return mocked
@@ -66,7 +66,7 @@ class ServiceMocks:
             index.path_of(service)
             return service
         if service not in index.by_name:
-            raise MockError(f"there is no service {service!r}", hint=did_you_mean(service, index.by_name) or "app/service/ is empty")
+            raise MockError(f"there is no service {service!r}", hint=which_one(service, index.by_name, nothing="app/service/ is empty"))
         return index.by_name[service]
 
 

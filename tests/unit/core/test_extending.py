@@ -117,4 +117,4 @@ def test_files_that_extend_nothing_are_refused_together(disk: Disk) -> None:
     with pytest.raises(LoadError) as caught:
         check_extend_files([app])
     assert [Path(problem.split()[0]).name for problem in caught.value.problems] == ["user.py", "contexts.py"]
-    assert "did you mean `context`?" in caught.value.problem
+    assert "did you mean 'context'?" in caught.value.problem

@@ -77,8 +77,8 @@ def test_two_trees_on_one_context_share_nothing(context: type[Context]) -> None:
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda service: service.usr, "there is no `service.usr`; did you mean `user`?"),
-        (lambda service: service.admin.zzz, "there is no `service.admin.zzz`; there is `deep`, `role`"),
+        (lambda service: service.usr, "there is no `service.usr`; did you mean 'user'?"),
+        (lambda service: service.admin.zzz, "there is no `service.admin.zzz`; there is: deep, role"),
     ],
 )
 def test_a_name_that_is_not_there_is_an_attribute_error_with_a_hint(context: type[Context], ask: Any, said: str) -> None:

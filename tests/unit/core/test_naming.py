@@ -5,7 +5,7 @@ import keyword
 import pytest
 from hypothesis import given, strategies
 
-from tamago.core.naming import class_name, did_you_mean, is_legal
+from tamago.core.naming import class_name, is_legal
 
 
 @pytest.mark.parametrize("name", ["user", "user_admin", "u", "v2", "a__b", "match", "type"])
@@ -32,15 +32,3 @@ def test_every_legal_name_is_an_identifier(name: str) -> None:
 )
 def test_a_class_is_called_like_its_file(name: str, suffix: str, expected: str) -> None:
     assert class_name(name, suffix) == expected
-
-
-def test_a_hint_names_what_is_spelt_alike() -> None:
-    assert did_you_mean("usr", ["user", "post"]) == "did you mean `user`?"
-
-
-def test_a_hint_lists_everything_if_nothing_is_alike() -> None:
-    assert did_you_mean("zzz", ["user", "post"]) == "there is `post`, `user`"
-
-
-def test_there_is_no_hint_if_there_is_nothing() -> None:
-    assert did_you_mean("user", []) == ""

@@ -84,9 +84,9 @@ async def test_8_errors_and_functions_take_the_place_of_a_method(app: Any, ctx: 
 
 
 def test_9_what_is_not_there_cannot_be_mocked(mock_service: Any) -> None:
-    with pytest.raises(Exception, match=r"there is no service 'greting'\ndid you mean `greeting`\?"):
+    with pytest.raises(Exception, match=r"there is no service 'greting'\ndid you mean 'greeting'\?"):
         mock_service("greting", "greet")
-    with pytest.raises(Exception, match=r"there is no method GreetingService.gret\ndid you mean `greet`\?"):
+    with pytest.raises(Exception, match=r"there is no method GreetingService.gret\ndid you mean 'greet'\?"):
         mock_service("greeting", "gret")
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Union
 
-from tamago.app.routing.errors import RouteError, did_you_mean
+from tamago.app.routing.errors import RouteError
+from tamago.core.suggest import which_one
 
 ControllerTree = Mapping[str, Union[type, "ControllerTree"]]
 """Controller classes by the names of their files: `tree["admin"]["user"]` is the class of `app/controller/admin/user.py`."""
@@ -58,7 +59,7 @@ class Controllers:
             return controller
         found = self.by_name.get(controller)
         if found is None:
-            hint = did_you_mean(controller, self.by_name, nothing="app/controller has none")
+            hint = which_one(controller, self.by_name, nothing="app/controller has none")
             raise RouteError(f"the controller {controller!r} does not exist", hint=hint)
         return found
 
@@ -68,7 +69,7 @@ class Controllers:
         found = actions_of(controller).get(action) if controller is not None else None
         if found is None:
             known = [f"{name}.{action}" for name, controller in self.by_name.items() for action in actions_of(controller)]
-            hint = did_you_mean(dotted, known, nothing="app/controller has none")
+            hint = which_one(dotted, known, nothing="app/controller has none")
             raise RouteError(f"the controller method {dotted!r} does not exist", hint=hint)
         return found, controller
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from tamago.core.suggest import close_match
 from tamago.errors import TamagoError
 
 
@@ -25,12 +24,3 @@ class RouteConflictError(RouteError):
 
 class UrlError(TamagoError):
     """A URL that cannot be made: no such route, or parameters that do not fit."""
-
-
-def did_you_mean(wrong: str, known: Iterable[str], *, nothing: str) -> str:
-    """Return a hint with the closest of the `known` names, all of them when none is close, or `nothing` when there are none."""
-    names = sorted(set(known))
-    if not names:
-        return nothing
-    close = close_match(wrong, names)
-    return f"did you mean {close!r}?" if close else f"there is: {', '.join(names)}"

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tamago.app.routing.converters import Converter
-from tamago.app.routing.errors import RouteError, did_you_mean
+from tamago.app.routing.errors import RouteError
+from tamago.core.suggest import which_one
 
 _PARTS = re.compile(r"\{([^{}]*)\}|([^{}]+)|(.)", re.DOTALL)
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -160,7 +161,7 @@ def _param(inside: str, template: str, converters: Mapping[str, Converter]) -> P
         )
     converter = converters.get(kind or "str")
     if converter is None:
-        hint = did_you_mean(kind, converters, nothing="")
+        hint = which_one(kind, converters)
         raise RouteError(f"the path {template!r} uses the unknown converter {kind!r}", hint=f"{hint}; router.converter(…) adds one")
     return Param(name, converter)
 

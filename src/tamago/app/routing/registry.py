@@ -8,12 +8,13 @@ from typing import Any
 
 from tamago.app.routing.controllers import Controllers, ControllerTree
 from tamago.app.routing.converters import BUILT_IN, Converter
-from tamago.app.routing.errors import RouteError, UrlError, did_you_mean
+from tamago.app.routing.errors import RouteError, UrlError
 from tamago.app.routing.pattern import Pattern
 from tamago.app.routing.route import UNBOUND, Endpoint, Route
 from tamago.app.routing.table import RouteTable
 from tamago.app.routing.urls import build_url
 from tamago.app.routing.wanted import Wanted, make_routes
+from tamago.core.suggest import which_one
 
 
 class Registry:
@@ -63,7 +64,7 @@ class Registry:
         """Return the path of a named route. Raises UrlError for an unknown name."""
         route = self._names.get(name)
         if route is None:
-            raise UrlError(f"no route is named {name!r}", hint=did_you_mean(name, self._names, nothing="no route has a name"))
+            raise UrlError(f"no route is named {name!r}", hint=which_one(name, self._names, nothing="no route has a name"))
         return route.pattern
 
     def url_for(self, name: str, params: Mapping[str, Any]) -> str:

@@ -132,7 +132,7 @@ async def test_services_come_from_every_unit_nested_and_once_for_each_context(si
         assert ctx.service.deep.down.mail.ctx is ctx
         assert ctx.service.user.service.cache is ctx.service.cache
         assert ctx.service.user.config is app.config
-        with pytest.raises(AttributeError, match=r"there is no `service\.usr`; did you mean `?user"):
+        with pytest.raises(AttributeError, match=r"there is no `service\.usr`; did you mean 'user"):
             ctx.service.usr  # noqa: B018
 
 

@@ -108,17 +108,17 @@ class FileBody:
 
 
 async def _writable(exchange: Exchange, socket: int) -> None:
-    """Return when there is room in the socket, or the client is gone. One that reads nothing for a body timeout is cut."""
+    """Return when there is room in the socket, or the client is gone. Like any that reads slowly, it must keep a pace."""
     connection = exchange.connection
     loop = connection.server.loop
+    connection.pause_writing()
     waiter = connection.writer()
     loop.add_writer(socket, _resume, waiter)
-    timer = loop.call_later(connection.server.options.body_timeout, connection.cut)
     try:
         await waiter
     finally:
-        timer.cancel()
         loop.remove_writer(socket)
+        connection.resume_writing()
 
 
 def _resume(waiter: asyncio.Future[None]) -> None:

@@ -17,6 +17,7 @@ from tamago.server.http1 import Connection
 from tamago.server.pace import stall_after
 from tamago.server.refusal import Refusal
 from tamago.server.request_reader import SLICE
+from tamago.server.socket_state import unacknowledged
 from tamago.server.status import SERVER_FIELD, date_field
 from tamago.server.tunnel import TunnelExchange
 from tamago.types import Meter, ServerOptions
@@ -115,7 +116,7 @@ class HttpServer:
         # Ten thousand idle ones are passed over in a comprehension; nearly none is left for the loop.
         for connection in [each for each in self.connections if each.write_paused or each.closing or now >= each.deadline]:
             if connection.write_paused or connection.closing:
-                self._check_stall(connection, now)
+                self.check_stall(connection, now)
             if now >= connection.deadline:
                 connection.expire()
         self._sweep_timer = self.loop.call_later(self._sweep_interval, self._sweep)
@@ -126,9 +127,10 @@ class HttpServer:
         self.end_of_head = SERVER_FIELD + self.date + b"\r\n"
         self.end_of_last_head = b"connection: close\r\n" + self.end_of_head
 
-    def _check_stall(self, connection: Connection, now: float) -> None:
+    def check_stall(self, connection: Connection, now: float) -> None:
         """A client that reads nothing for a whole body timeout, or never more than a little, keeps the answer in memory for nothing."""
-        unsent = connection.transport.get_write_buffer_size()
+        # With what is in the kernel: that takes megabytes from us at once, and then nothing until a third of them is read.
+        unsent = connection.transport.get_write_buffer_size() + unacknowledged(connection.sock)
         connection.stall = stall = stall_after(connection.stall, unsent, now, self.options.min_rate)
         if now - stall[1] > self.options.body_timeout:
             connection.cut()

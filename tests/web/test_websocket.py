@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.web.apps import hello, no_lifespan
+from tests.web.apps import TEXT, hello, no_lifespan
 from tests.web.conftest import Run
 from tests.web.edge import Served, request, serving, until
+from tests.web.frames import HANDSHAKE
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -201,6 +202,33 @@ def test_a_drain_refuses_who_is_not_accepted_yet_and_the_application_hears_of_it
             await heard.wait()
             await draining
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+    run(main())
+
+
+def test_a_drain_refuses_who_waits_for_another_answer_only_after_that(run: Run) -> None:
+    async def main() -> None:
+        opened = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            assert scope["type"] == "http", "the websocket is not for it any more"
+            await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+            await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+            await opened.wait()
+            await send({"type": "http.response.body", "body": b"two"})
+
+        async with serving(app) as served:
+            raw = await served.connect()
+            await raw.send(request("GET", "/"), request("GET", "/", *HANDSHAKE))
+            await until(lambda: any(connection.tunnel is not None for connection in served.edge.server.connections))
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await until(lambda: served.edge.server.draining)
+            opened.set()
+            stream, refused = await raw.reply(), await raw.reply()
+            assert (stream.body, refused.status) == (b"one two", 503)
+            assert await raw.rest() == b""
+            await draining
 
     run(main())
 

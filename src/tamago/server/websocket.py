@@ -170,10 +170,12 @@ class WebSocket:
 
     def go_away(self) -> None:
         """The server stops: tell the client to come back."""
-        if self.phase is Phase.HANDSHAKE:
+        if self.phase is not Phase.HANDSHAKE:
+            self.close(RESTARTING)
+        elif self._exchange is self._connection.current:
             self._exchange.refuse(refusals.RESTARTING)
         else:
-            self.close(RESTARTING)
+            self._exchange.refusal = refusals.RESTARTING  # said when its turn comes: there are answers before it
 
     def lost(self) -> None:
         """The connection is gone. What the client sent before can still be taken, with the reason it gave for leaving."""

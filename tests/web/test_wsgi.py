@@ -263,6 +263,20 @@ def test_the_write_callable_works(run: Run) -> None:
     run(main())
 
 
+def test_what_was_written_may_be_the_whole_answer(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        start_response("200 OK", [*PLAIN, ("Content-Length", "2")])(b"ab")
+        return [b""]
+
+    async def main() -> None:
+        async with serving(app) as served:
+            client = await served.connect()
+            assert [(await client.get()).body, (await client.get()).body] == [b"ab", b"ab"]
+        assert caplog.text == ""
+
+    run(main())
+
+
 def test_a_head_may_be_replaced_until_it_is_sent(run: Run) -> None:
     def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         start_response("200 OK", PLAIN)

@@ -52,7 +52,7 @@ class WsgiCall:
                 close()
 
     def _iterate(self, result: Iterable[bytes]) -> None:
-        if isinstance(result, (list, tuple)) and len(result) == 1 and self._head is not None:
+        if isinstance(result, (list, tuple)) and len(result) == 1 and self._head is not None and not self._sent:
             self._send(result[0], more=False)
             return
         if isinstance(result, FileWrapper) and self._head is not None:

@@ -130,6 +130,22 @@ def test_the_state_is_copied_for_each_request(run: Run) -> None:
     run(main())
 
 
+def test_what_an_application_adds_to_its_scope_is_in_no_other(run: Run) -> None:
+    async def main() -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            for part in (scope["asgi"], scope["extensions"]):
+                assert "mine" not in part
+                part["mine"] = 1
+            await answer(send)
+
+        async with serving(app) as served:
+            client = await served.connect()
+            assert [(await client.get()).status for _ in range(2)] == [200, 200]
+
+    run(main())
+
+
 def test_a_unix_socket_has_no_client_address(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         app = Recorder()

@@ -49,7 +49,7 @@ class AsgiHost:
         self.root_path = root_path.rstrip("/")
         self.trusted_proxies = trusted_proxies or None
         self.cancel_on_disconnect = cancel_on_disconnect
-        # One for all requests, to spare each the copy.
+        # Each request gets a copy, as of the state: middleware may add what is this request's only.
         self.extensions: dict[str, dict[str, object]] = {"http.response.early_hint": {}}
         if pathsend:
             self.extensions["http.response.pathsend"] = {}
@@ -84,7 +84,7 @@ class AsgiHost:
         client, scheme = self.origin(exchange)
         return {
             "type": "http",
-            "asgi": ASGI,
+            "asgi": ASGI.copy(),
             "http_version": exchange.version,
             "method": exchange.method,
             "scheme": scheme,
@@ -96,7 +96,7 @@ class AsgiHost:
             "client": client,
             "server": exchange.connection.peer,
             "state": self.state.copy(),
-            "extensions": self.extensions,
+            "extensions": self.extensions.copy(),
         }
 
 

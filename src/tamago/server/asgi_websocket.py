@@ -66,7 +66,7 @@ class AsgiWebSocketExchange(TunnelExchange):
         return {
             **scope,
             "type": "websocket",
-            "asgi": ASGI_WEBSOCKET,
+            "asgi": ASGI_WEBSOCKET.copy(),
             "scheme": "wss" if scope["scheme"] == "https" else "ws",
             "subprotocols": [token.strip().decode("latin-1") for value in offered for token in value.split(b",")],
             "extensions": {**others, "websocket.http.response": {}},

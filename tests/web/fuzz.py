@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.web import test_attacks
-from tests.web.protocol import Bench, Echo, Hasty, check
+from tests.web.protocol import Bench, Echo, Hasty, Unhurried, check
 
 CORPUS: Final = Path(__file__).with_name("corpus") / "requests.txt"
 
@@ -49,6 +49,7 @@ class Trial:
     app: type[Echo] = Echo
     hang_up: bool = True
     slow: bool = False
+    drain_at: int | None = None  # pieces after which the worker begins to drain
 
     @property
     def pieces(self) -> list[bytes]:
@@ -57,9 +58,10 @@ class Trial:
 
     def run(self, bench: Bench) -> tuple[object, ...]:
         """Try it, assert what must hold, and return what it came to."""
-        outcome = bench.run(self.pieces, app=self.app, hang_up=self.hang_up, slow=self.slow, limit_request_line=_MAX_SIZE)
+        behaviour: dict[str, Any] = {"app": self.app, "hang_up": self.hang_up, "slow": self.slow, "drain_at": self.drain_at}
+        outcome = bench.run(self.pieces, **behaviour, limit_request_line=_MAX_SIZE)
         check(outcome)
-        if self.app is Echo and not self.slow and self.cuts:
+        if self.app is Echo and not self.slow and self.drain_at is None and self.cuts:
             whole = bench.run([self.data], hang_up=self.hang_up, limit_request_line=_MAX_SIZE)
             check(whole)
             if whole.essence() != outcome.essence():
@@ -131,12 +133,15 @@ def make_trial(pool: Sequence[bytes], rng: random.Random) -> Trial:
     """Return a new one."""
     data = mutate(rng.choice(pool), pool, rng)
     cuts = range(len(data)) if len(data) < 400 and rng.random() < 0.1 else [rng.randint(0, len(data)) for _ in range(rng.randint(0, 6))]
+    app = rng.choice((Echo, Echo, Hasty, Unhurried))
     return Trial(
         data=data,
         cuts=tuple(cuts),
-        app=rng.choice((Echo, Echo, Hasty)),
-        hang_up=rng.random() < 0.7,
+        app=app,
+        # Who hangs up in the middle of an answer with another request half sent, or a websocket asked for, does not get that answer.
+        hang_up=app is not Unhurried and rng.random() < 0.7,
         slow=rng.random() < 0.1,
+        drain_at=rng.randint(0, 4) if rng.random() < 0.2 else None,
     )
 
 
@@ -202,7 +207,8 @@ def _report(trial: Trial, error: Exception, seed: int) -> None:
     with closing(Bench()) as bench:
         now = problem_of(trial, bench) or error
     print(f"fuzz: {type(now).__name__}: {now}", file=sys.stderr)
-    print(f"app {trial.app.__name__}, hang_up {trial.hang_up}, slow {trial.slow}, {len(trial.pieces)} pieces, seed {seed}", file=sys.stderr)
+    print(f"app {trial.app.__name__}, hang_up {trial.hang_up}, slow {trial.slow}, drain_at {trial.drain_at}", file=sys.stderr)
+    print(f"{len(trial.pieces)} pieces, seed {seed}", file=sys.stderr)
     print(f"add this line to {CORPUS}, then correct the server:", file=sys.stderr)
     print(repr(trial.data), file=sys.stderr)
 

@@ -214,7 +214,11 @@ class Echo:
         # Two pieces, so that it has no length by itself.
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": f"{len(self._outcome.methods)} ".encode(), "more_body": True})
+        await self._think()
         await send({"type": "http.response.body", "body": body})
+
+    async def _think(self) -> None:
+        """Wait in the middle of an answer."""
 
     @staticmethod
     async def _websocket(receive: Receive, send: Send) -> None:
@@ -222,6 +226,13 @@ class Echo:
         await send({"type": "websocket.accept"})
         while (message := await receive())["type"] == "websocket.receive":
             await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
+class Unhurried(Echo):
+    """Begins an answer, and ends it later."""
+
+    async def _think(self) -> None:
+        await asyncio.sleep(_STEP)
 
 
 class Hasty(Echo):
@@ -255,12 +266,28 @@ class Bench:
         self._theirs.close()
         self.loop.close()
 
-    def run(self, pieces: Iterable[bytes], *, app: type[Echo] = Echo, hang_up: bool = True, slow: bool = False, **options: Any) -> Outcome:
-        """Give the pieces to a new connection, one by one, then leave (`hang_up`) or keep silent until the server closes."""
+    def run(
+        self,
+        pieces: Sequence[bytes],
+        *,
+        app: type[Echo] = Echo,
+        hang_up: bool = True,
+        slow: bool = False,
+        drain_at: int | None = None,
+        **options: Any,
+    ) -> Outcome:
+        """Give the pieces to a new connection, one by one, then leave (`hang_up`) or keep silent until the server closes.
+
+        After `drain_at` of them, or all if there are fewer, the worker begins to drain.
+        """
         with self.talk(app, slow=slow, **options) as talk:
-            for piece in pieces:
+            for number, piece in enumerate(pieces):
+                if number == drain_at:
+                    talk.drain()
                 if not talk.send(piece):
                     break
+            if drain_at is not None and drain_at >= len(pieces):
+                talk.drain()
             if hang_up:
                 talk.hang_up()
         return talk.outcome
@@ -278,7 +305,7 @@ class Bench:
             talk = Talk(self.loop, Connection(server, self._sock, ("127.0.0.1", 50_000)), outcome, slow=slow)
             yield talk
             talk.end()
-            outcome.unclosed = bool(server.connections or server.running)
+            outcome.unclosed = bool(server.connections or server.running or talk.is_draining)
         finally:
             logger.removeHandler(log)
         outcome.problems += self.loop.problems
@@ -298,6 +325,7 @@ class Talk:
         self._transport = Transport(loop, stuck=slow)
         self.connection = connection
         self.outcome = outcome
+        self._draining: asyncio.Task[None] | None = None
         self._transport.attach(connection)
 
     @property
@@ -309,6 +337,16 @@ class Talk:
     def cut(self) -> bool:
         """The server has given the client up."""
         return self._transport.lost
+
+    @property
+    def is_draining(self) -> bool:
+        """A drain has begun and has not ended."""
+        return self._draining is not None and not self._draining.done()
+
+    def drain(self) -> None:
+        """Have the worker finish what it has, and end."""
+        self._draining = self._loop.create_task(self.connection.server.drain())
+        self._loop.settle()
 
     def send(self, data: bytes) -> bool:
         """Send as soon as the server reads; False if it closed instead."""
@@ -343,7 +381,7 @@ class Talk:
         self._transport.stuck = False
         self.read()
         self._pass_time(until=lambda: self._transport.lost)
-        self._loop.settle()
+        self.pass_time(_STEP)  # for an application that has not noticed yet
         self.outcome.written = bytes(self._transport.written)
 
     def _pass_time(self, *, until: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.web.apps import no_lifespan
 from tests.web.fuzz import TOKENS, Trial, fuzz, make_trial, problem_of, seeds, shrink
-from tests.web.protocol import Bench, Echo, Hasty, Outcome, check
+from tests.web.protocol import Bench, Echo, Hasty, Outcome, Unhurried, check
 
 from tamago.server.asgi import Receive, Scope, Send
 
@@ -40,11 +40,17 @@ fragments = st.sampled_from(TOKENS) | st.sampled_from(seeds()) | st.binary(max_s
     app=st.sampled_from((Echo, Hasty)),
     hang_up=st.booleans(),
     slow=st.booleans(),
+    drain_at=st.none() | st.integers(0, 6),
 )
 def test_any_bytes_cut_anywhere_end_well(
-    bench: Bench, parts: list[bytes], cuts: list[int], app: type[Echo], hang_up: bool, slow: bool
+    bench: Bench, parts: list[bytes], cuts: list[int], app: type[Echo], hang_up: bool, slow: bool, drain_at: int | None
 ) -> None:
-    Trial(data=b"".join(parts)[:10_000], cuts=tuple(cuts), app=app, hang_up=hang_up, slow=slow).run(bench)
+    Trial(data=b"".join(parts)[:10_000], cuts=tuple(cuts), app=app, hang_up=hang_up, slow=slow, drain_at=drain_at).run(bench)
+
+
+def test_a_drain_in_the_middle_of_an_answer_puts_nothing_into_it(bench: Bench) -> None:
+    for data in seeds():
+        Trial(data=b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + data, app=Unhurried, hang_up=False, drain_at=1).run(bench)
 
 
 @pytest.mark.slow

@@ -138,8 +138,7 @@ def make_trial(pool: Sequence[bytes], rng: random.Random) -> Trial:
         data=data,
         cuts=tuple(cuts),
         app=app,
-        # Who hangs up in the middle of an answer with another request half sent, or a websocket asked for, does not get that answer.
-        hang_up=app is not Unhurried and rng.random() < 0.7,
+        hang_up=rng.random() < 0.7,
         slow=rng.random() < 0.1,
         drain_at=rng.randint(0, 4) if rng.random() < 0.2 else None,
     )

@@ -88,6 +88,26 @@ def test_a_client_that_reads_late_gets_all_its_answers_in_order(bench: Bench) ->
             assert len(talk.answers) > before
 
 
+UNFINISHED = {
+    "half a body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+    "half a chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "half a head": b"GET / HTTP/1.1\r\nHos",
+    "a websocket": b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("unfinished", UNFINISHED.values(), ids=UNFINISHED)
+@pytest.mark.parametrize("whole", [1, 2])
+def test_who_sends_no_more_gets_the_answers_to_what_was_whole(bench: Bench, whole: int, unfinished: bytes) -> None:
+    with bench.talk(Unhurried) as talk:
+        talk.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * whole + unfinished)
+        talk.hang_up()
+        talk.pass_time(100)
+        assert [answer.status for answer in talk.answers] == [200] * whole
+        assert talk.cut
+
+
 def test_an_error_behind_unread_answers_waits_for_its_turn(bench: Bench) -> None:
     with bench.talk(Large, slow=True) as talk:
         talk.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + b"nonsense\r\n\r\n")

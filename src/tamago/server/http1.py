@@ -121,7 +121,11 @@ class Connection(RequestReader, asyncio.Protocol):
 
         The application hears of a disconnect already now: a client that closed altogether looks the same until it is written to.
         """
-        if self.parsing is not None or self.tunnel is not None or (self.current is None and not self.queue):
+        unfinished = self.parsing or self._upgrading  # never to be whole, or a websocket that nobody speaks to
+        if unfinished is not None and unfinished in self.queue:
+            self.queue.remove(unfinished)  # the client may still read the answers before it
+            unfinished = self.parsing = self.tunnel = None
+        if unfinished is not None or (self.current is None and not self.queue):
             return False
         self._eof = self._deaf = True
         for exchange in (self.current, *self.queue):

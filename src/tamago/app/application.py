@@ -123,14 +123,14 @@ class Application(BaseApplication):
             self._compile()
 
     def _compile(self) -> None:
+        self.register_routes()  # before the middlewares are made: `request_timeout` asks whether any route has a timeout of its own
         self.middlewares = middlewares = set_up(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self)
         self._compile_routes(outer=len(middlewares))
         chains, chain_of_others = compile_chains(middlewares, call_route)
         self.handle = compile_dispatch(self.context_class, chains, chain_of_others)
 
     def _compile_routes(self, *, outer: int) -> None:
-        """Make the table of routes; `outer` is how many middlewares stand around all of them."""
-        self.register_routes()
+        """Make the table of the registered routes; `outer` is how many middlewares stand around all of them."""
         endpoints = compile_handlers(self.router.routes, app=self)
 
         def endpoint_of(route: Route) -> Any:
@@ -142,6 +142,7 @@ class Application(BaseApplication):
         """Check the names of middlewares and compile the routes as well. Factories of middleware are not called: they may open things."""
         await super().check()
         check_middleware(self.config["core_middleware"], self.config["middleware"], self.middleware_factories)
+        self.register_routes()
         self._compile_routes(outer=0)
 
     def register_routes(self) -> Router:

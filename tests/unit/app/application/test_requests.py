@@ -78,6 +78,24 @@ async def test_a_request_that_takes_too_long_is_503_and_its_handler_is_cancelled
             assert app.cancelled
 
 
+async def test_a_route_has_a_timeout_of_its_own_where_the_application_has_none(site: Project) -> None:
+    site.controller(
+        """
+        async def slow(self):
+            await asyncio.Event().wait()
+
+        @get("/decorated", timeout=0.01)
+        async def decorated(self):
+            await asyncio.Event().wait()
+        """,
+        "router.get('/slow', 'home.slow', timeout=0.01)",
+    )
+    async with visiting(site) as (_, client):
+        for path in ("/slow", "/decorated"):
+            async with asyncio.timeout(5):
+                assert (await client.get(path)).status_code == 503
+
+
 async def test_a_form_may_override_the_method_and_is_bound(site: Project) -> None:
     site.controller(
         "async def remove(self, id: int):\n    return {'removed': id, 'form': self.ctx.request.body}",

@@ -23,8 +23,8 @@ _SYNC: Final = frozenset({"before_fork", "after_fork"})
 def find_boots(units: Iterable[LoadUnit], name: str, *, timing: Timing | None = None) -> list[tuple[str, type[Boot]]]:
     """Import `app/boot.py` of every unit and return its class `name` ("AppBoot" or "AgentBoot") with the file's short name.
 
-    A file may define one of the two or both. Raises LoadError with all problems: neither is defined, one is no Boot, a hook is misspelt,
-    takes the wrong arguments or must not be async.
+    A file may define one of the two or both. Raises LoadError with all problems: neither is defined, one is no Boot or is not made from
+    an app alone, a hook is misspelt, takes the wrong arguments, is a generator or must not be async.
     """
     boots: list[tuple[str, type[Boot]]] = []
     problems: list[str] = []
@@ -54,17 +54,30 @@ def _problems(module: ModuleType) -> Iterator[str]:
 
 
 def _wrong_hooks(boot: type[Boot]) -> Iterator[str]:
+    if not _takes(boot, ("app",)):
+        yield f"{boot.__name__}.__init__ must be `def __init__(self, app)`"
     for name in dir(boot):
         value = getattr(boot, name)
         if name.startswith("_") or not callable(value):
             continue
-        if name not in HOOKS:
-            if alike := difflib.get_close_matches(_snake_case(name), HOOKS, n=1, cutoff=0.85):
-                yield f"{boot.__name__}.{name} is no hook; did you mean `{alike[0]}`?"
-        elif name in _SYNC and inspect.iscoroutinefunction(value):
-            yield f"{boot.__name__}.{name} is async, and no event loop runs around the fork"
-        elif not _takes(value, parameters := ("self", "error") if name == "did_ready" else ("self",)):
-            yield f"{boot.__name__}.{name} must be `def {name}({', '.join(parameters)})`"
+        if problem := _wrong_hook(name, value) if name in HOOKS else _like_a_hook(name):
+            yield f"{boot.__name__}.{name} {problem}"
+
+
+def _wrong_hook(name: str, value: Any) -> str:
+    """Return what is wrong with a hook, "" for nothing."""
+    if name in _SYNC and inspect.iscoroutinefunction(value):
+        return "is async, and no event loop runs around the fork"
+    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        return "is a generator, of which nothing would run: take out `yield`"
+    parameters = ("self", "error") if name == "did_ready" else ("self",)
+    return "" if _takes(value, parameters) else f"must be `def {name}({', '.join(parameters)})`"
+
+
+def _like_a_hook(name: str) -> str:
+    """Return what is wrong with a method that may have been meant as a hook, "" for any other."""
+    alike = difflib.get_close_matches(_snake_case(name), HOOKS, n=1, cutoff=0.85)
+    return f"is no hook; did you mean `{alike[0]}`?" if alike else ""
 
 
 def _takes(function: Any, arguments: Iterable[str]) -> bool:

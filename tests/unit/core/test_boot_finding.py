@@ -59,6 +59,15 @@ def test_each_unit_has_a_boot_for_the_application_the_agent_or_both(disk: Disk) 
         ),
         ("class AppBoot(Boot):\n def did_ready(self): pass", "AppBoot.did_ready must be `def did_ready(self, error)`"),
         ("class AppBoot(Boot):\n def did_load(self, app): pass", "AppBoot.did_load must be `def did_load(self)`"),
+        (
+            "class AppBoot(Boot):\n async def did_load(self): yield",
+            "AppBoot.did_load is a generator, of which nothing would run: take out `yield`",
+        ),
+        (
+            "class AppBoot(Boot):\n def after_fork(self): yield",
+            "AppBoot.after_fork is a generator, of which nothing would run: take out `yield`",
+        ),
+        ("class AppBoot(Boot):\n def __init__(self): pass", "AppBoot.__init__ must be `def __init__(self, app)`"),
     ],
 )
 def test_a_boot_that_would_not_be_called_as_written_is_refused(disk: Disk, text: str, problem: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from tamago.core.app_info import AppInfo, app_info
 from tamago.core.config_files import import_config
 from tamago.core.config_models import collect_models
+from tamago.core.config_strays import check_config_names
 from tamago.core.importing import adopt
 from tamago.core.plugin_loading import load_plugins
 from tamago.core.plugin_resolved import Plugins
@@ -48,6 +49,7 @@ def read_application(framework: type, directory: Path, *, env: str | None, scope
         plugins = load_plugins(info, frameworks, os.environ)
     units = (*plugins.units(), *frameworks, LoadUnit(kind=UnitKind.APP, name=info.name, package="", directory=directory))
     with timing.measure("Import Config"):
+        check_config_names(units, info)
         import_config(units, info)
         models = collect_models(units, plugins.enabled)
     return Loaded(info=info, plugins=plugins, units=units, models=models, timing=timing)

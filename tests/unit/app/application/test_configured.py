@@ -33,7 +33,7 @@ def typed_plugin(site: Project, **files: str) -> None:
 
 def test_a_file_of_configuration_that_nobody_reads_is_an_error(site: Project) -> None:
     site.write({"config/plugins.py": "plugins = {}"})
-    with pytest.raises(ConfigError, match="did you mean plugin.py"):
+    with pytest.raises(ConfigError, match=r"did you mean plugin\.py"):
         site.load()
 
 

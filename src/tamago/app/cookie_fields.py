@@ -15,6 +15,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]+")
 
+# Browsers take any other word for the default, which may be less than was meant.
+_SAME_SITES = ("lax", "strict", "none")
+_PRIORITIES = ("low", "medium", "high")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,10 +85,11 @@ def _attributes(name: str, attributes: CookieAttributes, now: float, *, deletes:
     if attributes.domain:
         parts.append(f"domain={_checked(name, attributes.domain)}")
     if attributes.priority:
-        parts.append(f"priority={_checked(name, attributes.priority.lower())}")
+        parts.append(f"priority={_one_of(name, 'priority', attributes.priority, _PRIORITIES)}")
+    same_site = attributes.same_site and _one_of(name, "same_site", attributes.same_site, _SAME_SITES)
     # Browsers refuse SameSite=None without Secure; without either they keep the cookie.
-    if attributes.same_site and (attributes.same_site.lower() != "none" or attributes.secure):
-        parts.append(f"samesite={_checked(name, attributes.same_site.lower())}")
+    if same_site and (same_site != "none" or attributes.secure):
+        parts.append(f"samesite={same_site}")
     flags = {"secure": attributes.secure, "httponly": attributes.http_only, "partitioned": attributes.partitioned and attributes.secure}
     return [*parts, *(flag for flag, is_set in flags.items() if is_set)]
 
@@ -95,6 +100,12 @@ def _checked(name: str, text: str) -> str:
             f"cookie {name!r} cannot have the attribute {text[:100]!r}", hint="remove what is not printable ASCII, and semicolons"
         )
     return text
+
+
+def _one_of(name: str, option: str, text: str, words: tuple[str, ...]) -> str:
+    if text.lower() not in words:
+        raise CookieError(f"cookie {name!r} cannot have {option}={text!r}", hint=f"use one of {', '.join(map(repr, words))}")
+    return text.lower()
 
 
 def parse_cookies(header: str) -> dict[str, str]:

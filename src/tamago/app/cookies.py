@@ -11,6 +11,7 @@ import msgspec
 from tamago.app.cookie_encryption import CookieCipher, decrypt, encrypt
 from tamago.app.cookie_fields import CookieAttributes, CookieError, CookieOptions, cookie_field, parse_cookies
 from tamago.app.lazy import lazy
+from tamago.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LARGEST = 4093
 
 _ATTRIBUTES = frozenset(field.name for field in fields(CookieAttributes))
+_OPTIONS = frozenset(CookieOptions.__annotations__)
 
 
 class Cookies:
@@ -57,6 +59,10 @@ class Cookies:
         Raises CookieError for what cannot be sent, NoKeysError when `config.keys` is needed and empty.
         """
         ctx = self._ctx
+        if unknown := options.keys() - _OPTIONS:  # Egg's `httpOnly` would be believed to be in force
+            raise _unknown_option(name, min(unknown))
+        if not isinstance(value, str | None):
+            raise CookieError(f"the value of cookie {name!r} is of type {type(value).__name__}", hint="str(…) or JSON makes it text")
         asked: dict[str, Any] = {**msgspec.structs.asdict(ctx.app.config["cookies"]), **options}
         if asked.get("secure") is None:
             asked["secure"] = ctx.secure
@@ -103,3 +109,10 @@ class Cookies:
         beginning = f"{name}=".encode()
         kept = (field for field in ctx.answer_fields if not (field[0] == b"set-cookie" and field[1].startswith(beginning)))
         ctx.answer_fields = (*kept, (b"set-cookie", text.encode()))
+
+
+def _unknown_option(name: str, option: str) -> CookieError:
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in option)
+    return CookieError(
+        f"cookie {name!r} has no option {option!r}{did_you_mean(snake, sorted(_OPTIONS))}", hint=f"there are {', '.join(sorted(_OPTIONS))}"
+    )

@@ -216,3 +216,22 @@ def test_what_cannot_be_signed_is_not_sent_without_a_signature() -> None:
     with pytest.raises(NoKeysError):
         ctx.cookies.set("a", "b")
     assert sent(ctx) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "problem", "hint"),
+    [
+        ("b", {"httpOnly": False}, "cookie 'a' has no option 'httpOnly'; did you mean http_only?", "there are domain, encrypt, "),
+        ("b", {"maxAge": 3}, "cookie 'a' has no option 'maxAge'; did you mean max_age?", "there are "),
+        ("b", {"same_site": "strikt"}, "cookie 'a' cannot have same_site='strikt'", "use one of 'lax', 'strict', 'none'"),
+        ("b", {"priority": "top"}, "cookie 'a' cannot have priority='top'", "use one of 'low', 'medium', 'high'"),
+        (0, {}, "the value of cookie 'a' is of type int", "str(…) or JSON makes it text"),
+    ],
+)
+def test_what_was_not_meant_so_is_refused(value: Any, options: dict[str, Any], problem: str, hint: str) -> None:
+    ctx = receiving("")
+    with pytest.raises(CookieError) as caught:
+        ctx.cookies.set("a", value, **options)
+    assert caught.value.problem == problem
+    assert caught.value.hint.startswith(hint)
+    assert sent(ctx) == []

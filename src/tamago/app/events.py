@@ -29,11 +29,19 @@ _OWN = ("server", "request", "response", "error", "close", "cookie_limit_exceed"
 class UnknownEventError(TamagoError):
     """Nobody ever tells of an event with this name."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
+    def __init__(self, name: str, known: list[str], *, others: str = "") -> None:
         close = close_match(name, known)
         super().__init__(
             f"there is no event {name!r}",
-            hint=f"did you mean {close!r}?" if close else f"known: {', '.join(known)}; a plugin declares others by `app.events.declare`",
+            hint=f"did you mean {close!r}?" if close else f"known: {', '.join(known)}{others}",
+        )
+
+
+def refuse_async(listener: Listener) -> None:
+    """Raise TypeError for a coroutine function."""
+    if inspect.iscoroutinefunction(listener):
+        raise TypeError(
+            f"{listener!r} is a coroutine function, which nobody would await here; start what must be awaited in a background task"
         )
 
 
@@ -53,14 +61,11 @@ class Events:
         try:
             return self._listeners[name]
         except KeyError:
-            raise UnknownEventError(name, sorted(self._listeners)) from None
+            raise UnknownEventError(name, sorted(self._listeners), others="; a plugin declares others by `app.events.declare`") from None
 
     def on(self, name: EventName | str, listener: AnyListener) -> AnyListener:
         """Call `listener` each time. Raises UnknownEventError, and TypeError for a coroutine function, which nobody would await."""
-        if inspect.iscoroutinefunction(listener):
-            raise TypeError(
-                f"{listener!r} is a coroutine function, which nobody would await here; start what must be awaited in a background task"
-            )
+        refuse_async(listener)
         self.listeners(name).append(listener)
         return listener
 

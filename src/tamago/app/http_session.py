@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
+from tamago.app.events import UnknownEventError, refuse_async
 from tamago.app.http_client import HttpClientConfig, RequestEvent, ResponseEvent
 
 _log = logging.getLogger("tamago.app.httpclient")
@@ -47,7 +48,13 @@ class HttpClient(httpx.AsyncClient):
         )
 
     def on(self, name: Literal["request", "response"], listener: AnyListener) -> AnyListener:
-        """Call `listener` with a RequestEvent before each request, or a ResponseEvent after it."""
+        """Call `listener` with a RequestEvent before each request, or a ResponseEvent after it.
+
+        Raises UnknownEventError, and TypeError for a coroutine function, which nobody would await.
+        """
+        if name not in self._listeners:
+            raise UnknownEventError(name, sorted(self._listeners))
+        refuse_async(listener)
         self._listeners[name].append(listener)
         return listener
 

@@ -54,6 +54,8 @@ class Mounts:
             raise MountError(
                 f"cannot mount an application at {prefix!r}: ours has started", hint="mount it in a boot class, up to `will_ready`"
             )
+        if not callable(app):
+            raise MountError(f"cannot mount {app!r} at {prefix!r}", hint="give an ASGI or WSGI application itself, such as `main.app`")
         whole = prefix.rstrip("/")
         if not whole.startswith("/") or "?" in whole or "//" in whole:
             raise MountError(f"cannot mount an application at {prefix!r}", hint="give the beginning of a path, such as `/admin`")

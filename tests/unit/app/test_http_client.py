@@ -3,10 +3,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
+from tamago.app.events import UnknownEventError
 from tamago.app.http_client import HttpClientConfig, MissingHttpxError, RequestEvent, ResponseEvent, make_http_client
 from tamago.app.http_session import HttpClient
 
@@ -85,6 +87,17 @@ async def test_a_listener_that_fails_is_logged_and_harms_nobody(caplog: pytest.L
             assert (await http.get("http://peer/")).status_code == 204
     assert len(told) == 1
     assert caplog.messages == ["a listener of the http client's 'request' failed"]
+
+
+async def test_a_listener_that_would_never_be_called_is_refused() -> None:
+    async def trace(event: RequestEvent) -> None: ...
+
+    misspelt: Any = "reqest"
+    async with client(lambda _: httpx.Response(204)) as http:
+        with pytest.raises(UnknownEventError, match=r"there is no event 'reqest'\ndid you mean 'request'\?"):
+            http.on(misspelt, print)
+        with pytest.raises(TypeError, match="nobody would await"):
+            http.on("request", trace)
 
 
 async def test_cookies_of_one_answer_do_not_go_out_with_another_request() -> None:

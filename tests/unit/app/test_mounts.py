@@ -86,6 +86,11 @@ def test_what_is_no_prefix_is_refused(prefix: str) -> None:
         Mounts().add(prefix, Other())
 
 
+def test_what_is_no_application_is_refused() -> None:
+    with pytest.raises(MountError, match="cannot mount 'main:app' at '/a'"):
+        Mounts().add("/a", "main:app")
+
+
 def test_two_applications_in_one_place_are_refused() -> None:
     mounts = Mounts()
     mounts.add("/a", Other())

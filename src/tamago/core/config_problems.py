@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -106,7 +107,18 @@ def _leaf_problems(value: object, wanted: Any, path: Key) -> Iterator[Problem]:
     try:
         convert(value, wanted)
     except msgspec.ValidationError as error:
-        yield Problem(path=path, text=_in_words_of_python(str(error)), value=value)
+        yield Problem(path=path, text=_choices(wanted) or _in_words_of_python(str(error)), value=value)
+
+
+def _choices(wanted: Any) -> str:
+    """Return "expected one of …" for an Enum or Literal, of which msgspec does not say what there is; "" for any other type."""
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return f"expected one of {', '.join(repr(member.value) for member in wanted)}"
+    if get_origin(wanted) is Literal:
+        return f"expected one of {', '.join(map(repr, get_args(wanted)))}"
+    options = [option for option in get_args(wanted) if option is not type(None)]
+    # Of several types nobody knows which one was meant.
+    return _choices(options[0]) if len(options) == 1 and type(None) in get_args(wanted) else ""
 
 
 def _in_words_of_python(text: str) -> str:

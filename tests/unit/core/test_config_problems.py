@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -72,6 +73,16 @@ def test_every_problem_is_found_wherever_it_is() -> None:
         Problem(path=("either",), text="expected int | dict, got str", value="x"),
         Problem(path=("recht",), text="there is no such key in Tree; did you mean rechts?"),
     ]
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("wanted", [Color, Color | None, Literal["red", "blue"], Literal["red", "blue"] | None])
+def test_of_a_choice_it_is_said_what_there_is(wanted: Any) -> None:
+    assert list(find_problems("green", wanted)) == [Problem(path=(), text="expected one of 'red', 'blue'", value="green")]
 
 
 def test_what_is_right_has_no_problems() -> None:

@@ -73,13 +73,15 @@ def check_middleware(core: Sequence[str], own: Sequence[str], found: Mapping[str
     """Look at the names only; nothing is called. Raises MiddlewareError with everything that is wrong with them."""
     names = [*core, *own]
     problems = [_unknown(name, found) for name in dict.fromkeys(names) if name not in found]
-    problems += [f"middleware {name!r} is named {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
+    problems += [_repeated(name, core, own) for name in dict.fromkeys(names) if names.count(name) > 1]
     if problems:
         raise MiddlewareError(problems)
 
 
 def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted. Raises MiddlewareError, and what its factory raises."""
+    if options is False:
+        raise MiddlewareError([f'config.{name} is False, which turns nothing off: write {{"enable": False}}'])
     if not getattr(options, "enable", True):
         return None
     exported = found.exported
@@ -127,6 +129,12 @@ def _conditional(run: Middleware, rule: Applies) -> Middleware:
 
     middleware.__qualname__ = getattr(run, "__qualname__", type(run).__qualname__)
     return middleware
+
+
+def _repeated(name: str, core: Sequence[str], own: Sequence[str]) -> str:
+    if name in core and name in own:
+        return f"middleware {name!r} is in config.core_middleware already: take it out of config.middleware"
+    return f"middleware {name!r} is named {(*core, *own).count(name)} times"
 
 
 def _unknown(name: str, found: Mapping[str, FoundMiddleware]) -> str:

@@ -202,6 +202,16 @@ def test_a_middleware_can_be_turned_off_by_its_config() -> None:
     assert set_up([], ["a"], found(a=plain), FakeApplication(a=Config(enable=False))) == []
 
 
+def test_a_config_of_false_is_an_error_that_says_how_to_turn_it_off() -> None:
+    with pytest.raises(MiddlewareError, match=r'config\.a is False, which turns nothing off: write {"enable": False}'):
+        set_up([], ["a"], found(a=plain), FakeApplication(a=False))
+
+
+def test_what_the_framework_names_already_is_said_to_be_there(app: FakeApplication) -> None:
+    with pytest.raises(MiddlewareError, match=r"middleware 'a' is in config\.core_middleware already"):
+        set_up(["a"], ["a"], found(a=plain), app)
+
+
 @pytest.mark.parametrize("exported", [None, 7, lambda _options, _app: 7])
 def test_what_cannot_be_called_is_named_with_its_file(app: FakeApplication, exported: Any) -> None:
     with pytest.raises(MiddlewareError, match=r"app/middleware/a\.py"):

@@ -247,7 +247,7 @@ async def test_core_middleware_runs_before_the_applications_own(site: Project) -
     [
         (["gzp"], "there is no middleware 'gzp', did you mean 'gzip'?"),
         (["gzip", "gzip"], "middleware 'gzip' is named 2 times"),
-        (["meta"], "middleware 'meta' is named 2 times"),
+        (["meta"], "middleware 'meta' is in config.core_middleware already"),
     ],
 )
 async def test_unknown_and_repeated_middleware_ends_the_start(site: Project, middleware: list[str], said: str) -> None:

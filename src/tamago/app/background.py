@@ -69,9 +69,16 @@ class BackgroundTasks:
         current.set(ctx)
         began = perf_counter()
         try:
-            await work(ctx)
+            await _begin(work, ctx, label)
         except Exception as error:  # noqa: BLE001 - logged by whatever logger it is
             self._log().exception("[background] task %s fail (%dms)", label, (perf_counter() - began) * 1000)
             self._events.emit("error", error, ctx)
         else:
             self._log().info("[background] task %s success (%dms)", label, (perf_counter() - began) * 1000)
+
+
+def _begin(work: Work, ctx: Context, label: str) -> Awaitable[object]:
+    begun = work(ctx)
+    if not inspect.isawaitable(begun):
+        raise TypeError(f"{label} is a plain function: write async def, and in it await asyncio.to_thread(…) for what blocks")
+    return begun

@@ -164,9 +164,10 @@ async def test_background_work_that_never_ends_is_cancelled_and_named(site: Proj
 
 async def test_background_work_that_cannot_be_awaited_is_told(site: Project, caplog: pytest.LogCaptureFixture) -> None:
     async with site.running() as app:
-        app.run_in_background(lambda ctx: None)
+        app.run_in_background(lambda ctx: None, name="sweep")
         await app.background_tasks_finished()
-    assert "fail" in caplog.text
+    assert "[background] task sweep fail" in caplog.text
+    assert "TypeError: sweep is a plain function: write async def" in caplog.text
 
 
 async def test_what_a_function_returned_is_no_background_work(site: Project) -> None:

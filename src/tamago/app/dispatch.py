@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
             rest = respond(ctx)
             if rest is not None:
                 await rest
-        except Exception as error:  # noqa: BLE001 - every error is an answer
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every error is an answer
             await answer_error(ctx, error)
         finally:
             if responded:
@@ -86,8 +87,20 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
     return answer
 
 
-async def answer_error(ctx: Context, error: Exception) -> None:
+def _of_what_it_waited_for(cancelled: asyncio.CancelledError) -> Exception:
+    """Return the error of a handler that waited for a task somebody else cancelled. Raises `cancelled` if it is the request's own end."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise cancelled
+    error = RuntimeError("what the handler waited for was cancelled")
+    error.__cause__ = cancelled
+    return error
+
+
+async def answer_error(ctx: Context, error: Exception | asyncio.CancelledError) -> None:
     """Answer with what `on_error` makes of it. Raises the error itself once the answer has begun: then it can only be cut."""
+    if isinstance(error, asyncio.CancelledError):
+        error = _of_what_it_waited_for(error)
     app = ctx.app
     if ctx.exchange.gone and isinstance(error, ConnectionError):
         return  # the client left, which is no failure

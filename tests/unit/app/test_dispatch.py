@@ -365,6 +365,39 @@ async def test_an_error_of_ours_tells_the_client_nothing_and_the_log_all(app: Fa
     assert heard[0][0] is error
 
 
+async def test_what_a_handler_waited_for_being_cancelled_is_an_error_like_any_other(
+    app: FakeApplication, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(ctx: Context) -> None:
+        job = asyncio.get_running_loop().create_future()
+        job.cancel()
+        await job
+
+    app.router.get("/", handler)
+    exchange = await app.answer(request("GET", "/"))
+    assert (exchange.status, exchange.data) == (500, b"Internal Server Error")
+    assert "RuntimeError: what the handler waited for was cancelled" in caplog.text
+    assert "await job" in caplog.text
+
+
+async def test_a_request_that_is_cancelled_itself_is_not_answered(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:
+    begun = asyncio.Event()
+
+    async def handler(ctx: Context) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    app.router.get("/", handler)
+    exchange = request("GET", "/")
+    answering = asyncio.create_task(app.answer(exchange))
+    await begun.wait()
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert exchange.status == 0
+    assert not caplog.records
+
+
 async def test_an_error_keeps_fields_but_not_those_of_the_lost_body(app: FakeApplication) -> None:
     app.router.get("/", _raising(HttpError(400)))
     exchange = await app.answer(request("GET", "/"))

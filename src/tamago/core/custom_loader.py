@@ -73,7 +73,7 @@ def load_custom(loaders: Mapping[str, CustomLoader], units: Iterable[LoadUnit], 
     trees = []
     for name, loader in loaders.items():
         found = find_modules(units if loader.loadunit else own, loader.directory)
-        tree = load_classes(found, object, class_name(name), timing=timing)
+        tree = load_classes(found, object, class_name(name), owner=loader.inject.value, timing=timing)
         trees.append(CustomTree(name=name, inject=loader.inject, tree=tree))
     return trees
 

@@ -11,6 +11,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
+from tamago.core.called import constructor_problem
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
 from tamago.core.naming import class_name
@@ -71,7 +72,8 @@ def check_extend_files(units: Iterable[LoadUnit]) -> None:
 def compose(name: str, base: type[_T], extends: Sequence[type], attributes: Mapping[str, Any] | None = None) -> type[_T]:
     """Return a new subclass of `base` with all `extends`, of which later ones win; `attributes` win over all.
 
-    An extend is a subclass of `base` or a mixin. Raises ComposeError when Python cannot order or lay out the classes.
+    An extend is a subclass of `base` or a mixin. Raises ComposeError when Python cannot order or lay out the classes, LoadError when
+    the constructor of one does not take what `base` is made with.
     """
     bases = [cls for cls in dict.fromkeys(reversed(extends)) if cls is not base]
     for cls in bases:
@@ -79,9 +81,13 @@ def compose(name: str, base: type[_T], extends: Sequence[type], attributes: Mapp
             raise ComposeError(name, [cls], f"{cls.__qualname__} is a base of {base.__qualname__} already")
     body = {"__module__": base.__module__, "__doc__": inspect.getdoc(base), **(attributes or {})}
     try:
-        return cast("type[_T]", types.new_class(name, (*bases, base), exec_body=lambda scope: scope.update(body)))
+        composed = cast("type[_T]", types.new_class(name, (*bases, base), exec_body=lambda scope: scope.update(body)))
     except TypeError as error:
         raise ComposeError(name, bases, " ".join(str(error).split()).partition(" for bases")[0]) from None
+    given = [name for name, parameter in inspect.signature(base).parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    if problem := constructor_problem(composed, *given):
+        raise LoadError([problem], hint=f"an extend with a constructor of its own takes what that of {name} takes: {', '.join(given)}")
+    return composed
 
 
 def _files(units: Iterable[LoadUnit], kind: str, env: str) -> Iterator[FoundModule]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar, Union
 
+from tamago.core.called import constructor_problem
 from tamago.core.finding import find_modules
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
@@ -62,22 +63,27 @@ class Tree(Mapping[str, Union[type[_T], "Tree[_T]"]], Generic[_T]):
 def collect(units: Iterable[LoadUnit], name: str, base: type[_T], suffix: str, *, timing: Timing | None = None) -> Tree[_T]:
     """Import `app/<name>/**` of every unit and return the class of each file, as Egg's `loadToContext` does.
 
-    Raises LoadError with all problems: illegal names, a name two units define, files without such a class; BrokenFileError and
-    ForeignModuleError as `import_found` does.
+    Raises LoadError with all problems: illegal names, a name two units define, files without such a class, classes that cannot be made
+    with a context; BrokenFileError and ForeignModuleError as `import_found` does.
     """
     return load_classes(find_modules(units, f"app/{name}"), base, suffix, timing=timing)
 
 
-def load_classes(found: Iterable[FoundModule], base: type[_T], suffix: str, *, timing: Timing | None = None) -> Tree[_T]:
-    """Import what was found and return the class of each file."""
+def load_classes(
+    found: Iterable[FoundModule], base: type[_T], suffix: str, *, owner: str = "ctx", timing: Timing | None = None
+) -> Tree[_T]:
+    """Import what was found and return the class of each file, to be made with its `owner` alone: `ctx` or `app`."""
     classes: dict[tuple[str, ...], type[_T]] = {}
     errors: list[LoadError] = []
     for item in found:
         module = import_found(item, timing)
         try:
-            classes[item.name] = pick(module, base, suffix)
+            cls = classes[item.name] = pick(module, base, suffix)
         except LoadError as error:
             errors.append(error)
+            continue
+        if problem := constructor_problem(cls, owner):
+            errors.append(LoadError([problem], hint=f"it is made with {owner} and nothing else: write `def __init__(self, {owner})`"))
     if len(errors) == 1:
         raise errors[0]
     if errors:

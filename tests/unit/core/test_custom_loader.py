@@ -94,7 +94,17 @@ def test_plugins_are_not_looked_into_otherwise(disk: Disk) -> None:
 
 def test_a_class_that_cannot_be_made_with_the_application_fails_the_start(disk: Disk) -> None:
     unit = disk.app({"app/job/bad.py": "class Bad:\n def __init__(self, app): raise LookupError('no queue')"})
-    app = App()
+    app = type("App", (App,), {})()
     loaders = read_custom_loaders({"job": {"directory": "app/job"}}, app, Context)
     with pytest.raises(LookupError, match="no queue"):
         install(load_custom(loaders, [unit]), app, Context)
+
+
+@pytest.mark.parametrize("inject", ["app", "ctx"])
+def test_a_class_with_another_constructor_fails_the_start_also_for_contexts(disk: Disk, inject: str) -> None:
+    unit = disk.app({"app/job/bad.py": "class Bad: ..."})
+    loaders = read_custom_loaders({"job": {"directory": "app/job", "inject": inject}}, App(), Context)
+    with pytest.raises(LoadError) as caught:
+        load_custom(loaders, [unit])
+    place = unit.directory / "app/job/bad.py"
+    assert caught.value.problem == f"Bad({inject}) cannot be made: too many positional arguments ({place}:1)"

@@ -83,6 +83,33 @@ def test_slots_that_do_not_fit_together_are_refused() -> None:
         compose("Context", Base, [One, Two])
 
 
+class Made:
+    def __init__(self, exchange: int, route: int, *, more: int = 1) -> None:
+        self.got = (exchange, route, more)
+
+
+class MadeMore:
+    def __init__(self, *arguments: int, **named: int) -> None:
+        super().__init__(*arguments, **named)
+        self.extended = True
+
+
+class MadeOtherwise:
+    def __init__(self) -> None: ...
+
+
+def test_an_extend_may_have_a_constructor_that_takes_what_the_base_is_made_with() -> None:
+    assert compose("Context", Made, [MadeMore])(1, 2).got == (1, 2, 1)
+
+
+def test_an_extend_whose_constructor_takes_something_else_is_refused_with_its_line() -> None:
+    with pytest.raises(LoadError) as caught:
+        compose("Context", Made, [MadeOtherwise])
+    line = MadeOtherwise.__init__.__code__.co_firstlineno
+    assert caught.value.problem == f"Context(exchange, route) cannot be made: too many positional arguments ({__file__}:{line})"
+    assert caught.value.hint == "an extend with a constructor of its own takes what that of Context takes: exchange, route"
+
+
 def test_a_base_is_no_extend_of_itself() -> None:
     with pytest.raises(ComposeError, match="Base is a base of Framework already"):
         compose("Context", Framework, [Base])

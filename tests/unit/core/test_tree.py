@@ -86,3 +86,17 @@ def test_a_service_that_does_not_compile_names_file_and_line(disk: Disk) -> None
 
 def test_no_units_make_an_empty_tree(disk: Disk) -> None:
     assert dict(collect([disk.app({})], "service", Service, "Service")) == {}
+
+
+def test_all_classes_that_cannot_be_made_with_a_context_are_reported_with_their_lines(disk: Disk) -> None:
+    wrong = SERVICE.replace("home = __name__", "\n    def __init__(self{more}): ...\n")
+    files = {name: wrong.format(name=name.capitalize(), more=more) for name, more in {"a": "", "b": ", ctx, table", "c": ", ctx"}.items()}
+    app = disk.app({f"app/service/{name}.py": text for name, text in files.items()})
+    with pytest.raises(LoadError) as caught:
+        collect([app], "service", Service, "Service")
+    first, second = app.directory / "app/service/a.py", app.directory / "app/service/b.py"
+    assert caught.value.problems == (
+        f"AService(ctx) cannot be made: too many positional arguments ({first}:3)",
+        f"BService(ctx) cannot be made: missing a required argument: 'table' ({second}:3)",
+    )
+    assert caught.value.hint == "it is made with ctx and nothing else: write `def __init__(self, ctx)`"

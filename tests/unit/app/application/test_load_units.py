@@ -136,6 +136,29 @@ async def test_services_come_from_every_unit_nested_and_once_for_each_context(si
             ctx.service.usr  # noqa: B018
 
 
+PLAIN_CONSTRUCTOR = "    def __init__(self):\n        pass\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "made"),
+    [
+        ("app/controller/home.py", "from tamago.app import Controller\n\nclass HomeController(Controller):\n", "HomeController(ctx)"),
+        ("app/service/user.py", "from tamago.app import Service\n\nclass UserService(Service):\n", "UserService(ctx)"),
+        ("app/extend/helper.py", "\n\nclass Helper:\n", "Helper(ctx)"),
+        ("app/extend/request.py", "\n\nclass Request:\n", "Request(ctx)"),
+        ("app/extend/response.py", "\n\nclass Response:\n", "Response(ctx)"),
+        ("app/extend/context.py", "\n\nclass Context:\n", "Context(exchange, route, params)"),
+        ("app/extend/application.py", "\n\nclass Application:\n", "Application(loaded)"),
+    ],
+)
+def test_a_class_whose_constructor_does_not_take_what_it_is_made_with_is_refused(site: Project, path: str, head: str, made: str) -> None:
+    site.write({path: head + PLAIN_CONSTRUCTOR})
+    with pytest.raises(LoadError) as caught:
+        site.load()
+    assert caught.value.problem == f"{made} cannot be made: too many positional arguments ({site.directory / path}:4)"
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("later", ["framework", "app"])
 def test_a_service_two_units_define_is_an_error_that_names_both_files(site: Project, later: str) -> None:
     again = {"app/service/cache.py": _SERVICE.format(name="Cache", by="again")}

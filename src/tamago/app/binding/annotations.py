@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+
+from tamago.core.called import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,5 @@ def resolve(annotation: Any, namespace: Mapping[str, Any], fallback: Mapping[str
 
 def namespace_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     """Return the names a function's annotations are written in."""
-    inner = inspect.unwrap(function)
-    called = inner if hasattr(inner, "__globals__") else type(inner).__call__
-    names: Mapping[str, Any] = getattr(called, "__globals__", {})
+    names: Mapping[str, Any] = getattr(written(function), "__globals__", {})
     return names

@@ -24,14 +24,14 @@ _R = TypeVar("_R", bound=Route)
 def compile_handlers(routes: Iterable[_R], *, app: App) -> dict[_R, Endpoint]:
     """Return the endpoint of each route. Raises HandlerError with what is wrong with all of them."""
     endpoints: dict[_R, Endpoint] = {}
-    problems: list[str] = []
+    errors: list[HandlerError] = []
     for route in routes:
         try:
             endpoints[route] = compile_handler(route, app=app)
         except HandlerError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise HandlerError(problems)
+            errors.append(error)
+    if errors:
+        raise HandlerError([problem for error in errors for problem in error.problems], unfilled=any(error.unfilled for error in errors))
     return endpoints
 
 
@@ -39,7 +39,7 @@ def compile_handler(route: Route, *, app: App) -> Endpoint:
     """Return what answers a request of `route`: it fills the handler's parameters, calls it, and what it returns becomes `ctx.body`.
 
     A handler that returns None has set the body itself. The endpoint raises BadRequestError with every value that does not fit.
-    A route that has its endpoint already keeps it. Raises HandlerError for parameters that cannot be filled.
+    A route that has its endpoint already keeps it. Raises HandlerError for what is no handler, and for parameters that cannot be filled.
     """
     if route.endpoint is not None:
         return route.endpoint
@@ -48,8 +48,8 @@ def compile_handler(route: Route, *, app: App) -> Endpoint:
     parameters = reader.read()
     problems += reader.problems
     if problems:
-        which = f"{'/'.join(sorted(route.methods))} {route.path}".strip()
-        raise HandlerError([f"{handler.name} ({which}, {handler.place}): {problem}" for problem in problems])
+        where = ", ".join(filter(None, (f"{'/'.join(sorted(route.methods))} {route.path}".strip(), handler.place)))
+        raise HandlerError([f"{handler.name} ({where}): {problem}" for problem in problems], unfilled=bool(reader.problems))
     return _build(route, handler, parameters, app)
 
 

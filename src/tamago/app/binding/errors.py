@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from tamago.errors import TamagoError
 
@@ -16,15 +17,19 @@ class _BootError(TamagoError):
         self.problems = tuple(problems)
 
 
-class HandlerError(_BootError):
-    """Handlers whose parameters cannot be filled."""
+_PARAMETERS: Final = (
+    "a parameter has a name of the path, or an annotation that says what it is: a type for a query value, a struct "
+    "for the body, or Annotated[type, Query() or Header() or Cookie() or Body()]"
+)
+_SHAPES: Final = "a handler is a function or a method of a controller: async def, with yield for a stream, or def for what blocks"
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(
-            problems,
-            hint="a parameter has a name of the path, or an annotation that says what it is: a type for a query value, a struct "
-            "for the body, or Annotated[type, Query() or Header() or Cookie() or Body()]",
-        )
+
+class HandlerError(_BootError):
+    """Handlers that cannot be called. `unfilled`: because of parameters that cannot be filled, and not only because of what they are."""
+
+    def __init__(self, problems: Sequence[str], *, unfilled: bool) -> None:
+        super().__init__(problems, hint=_PARAMETERS if unfilled else _SHAPES)
+        self.unfilled = unfilled
 
 
 class InjectionError(_BootError):

@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Any
 
 from tamago.app.binding.contract import Route
+from tamago.core.called import constructor_problem, function_of, name_of, place_of
+from tamago.core.context_class import ContextClass
 
 
 class Flow(Enum):
@@ -30,18 +32,13 @@ class Handler:
 
     @property
     def name(self) -> str:
-        inner = getattr(self.function, "__qualname__", type(self.function).__qualname__).rpartition("<locals>.")[2]
-        return (
-            f"{self.controller.__qualname__.rpartition('<locals>.')[2]}.{inner.rpartition('.')[2]}"
-            if self.controller is not None
-            else inner
-        )
+        inner = name_of(self.function)
+        return f"{name_of(self.controller)}.{inner.rpartition('.')[2]}" if self.controller is not None else inner
 
     @property
     def place(self) -> str:
         """File and line, "" if nobody knows."""
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+        return place_of(self.function)
 
 
 def handler_of(route: Route) -> tuple[Handler, list[str]]:
@@ -56,19 +53,23 @@ def handler_of(route: Route) -> tuple[Handler, list[str]]:
         parameters = ()
     if controller is not None:
         parameters = parameters[1:]
+        if problem := constructor_problem(controller, "ctx"):
+            problems.append(f"{problem}: write `def __init__(self, ctx)`")
+    elif isinstance(owner := getattr(function, "__self__", None), ContextClass):
+        problems.append(f"it is bound to one {name_of(type(owner))}, and each request has its own: give the method of the class")
     elif parameters and parameters[0].name == "self":
         problems.append("it has a parameter self but is no method of a controller: put its class into app/controller")
     flow = _flow(function)
     if flow is None:
         problems.append("it is a generator without async, which would block the event loop between pieces: write async def")
-    if flow is Flow.THREAD and route.websocket:
-        problems.append("a websocket's handler must be async def")
+    if flow in {Flow.THREAD, Flow.STREAM} and route.websocket:
+        problems.append(f"a websocket's handler must be async def{', without yield' if flow is Flow.STREAM else ''}")
     return Handler(function=function, controller=controller, flow=flow or Flow.THREAD, parameters=parameters), problems
 
 
 def _flow(function: Callable[..., Any]) -> Flow | None:
     """Return how the result comes, None for a generator. An object is called by its `__call__`."""
-    called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - is it async?
+    called = function_of(function)
     if inspect.isasyncgenfunction(called):
         return Flow.STREAM
     if inspect.iscoroutinefunction(called):

@@ -74,7 +74,7 @@ class Controllers:
         return found, controller
 
     def _owner(self, function: Callable[..., Any]) -> type | None:
-        """Return the class that a bare function such as `PostController.show` was taken from."""
+        """Return the class that a bare function such as `PostController.show` was taken from; None for what is no method."""
         if not inspect.isfunction(function):
             return None
         holders = [cls for cls in self.by_name.values() if inspect.getattr_static(cls, function.__name__, None) is function]
@@ -90,7 +90,7 @@ class Controllers:
         return _by_qualified_name(function, outer)
 
 
-def _by_qualified_name(function: Callable[..., Any], qualified: str) -> type:
+def _by_qualified_name(function: Callable[..., Any], qualified: str) -> type | None:
     found: object = sys.modules.get(function.__module__)
     for part in qualified.split("."):
         found = getattr(found, part, None)
@@ -99,4 +99,4 @@ def _by_qualified_name(function: Callable[..., Any], qualified: str) -> type:
             f"{function.__qualname__} is a method of a class that is no controller",
             hint="put the class into app/controller, or give a function",
         )
-    return found
+    return None if isinstance(inspect.getattr_static(found, function.__name__, None), staticmethod) else found

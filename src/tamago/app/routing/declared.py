@@ -10,11 +10,13 @@ class PostController(Controller):
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, Unpack
 
 from tamago.app.routing.caller import source_of_caller
 from tamago.app.routing.controllers import actions_of
+from tamago.app.routing.errors import RouteError
 from tamago.app.routing.pattern import Literal, Pattern, Segment, param_of
 from tamago.app.routing.route import Middleware
 from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted
@@ -87,10 +89,26 @@ def group_of(controller: type) -> Group:
 
 
 def declared_in(controller: type) -> Iterator[tuple[Callable[..., Any], Wanted]]:
-    """Return what is declared at the methods of a controller, inherited ones included."""
-    for function in actions_of(controller).values():
-        for wanted in getattr(function, _ON_FUNCTION, ()):
+    """Return what is declared at the methods of a controller, inherited ones included. Raises RouteError for what no route can call."""
+    actions = actions_of(controller)
+    for name in dir(controller):
+        if name not in actions and (found := _declared_at(inspect.getattr_static(controller, name))):
+            raise RouteError(
+                f"{controller.__qualname__}.{name} ({found[0].source}) is to take {found[0].paths!r}, and is no method a request can call",
+                hint="make it a plain method of the controller whose name does not begin with an underscore",
+            )
+    for function in actions.values():
+        for wanted in _declared_at(function):
             yield function, wanted
+
+
+def _declared_at(member: Any) -> tuple[Wanted, ...]:
+    """Return what decorators said at a member of a class; also below `staticmethod`, `classmethod` and `property`."""
+    for inner in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
+        found = getattr(inner, _ON_FUNCTION, ())
+        if isinstance(found, tuple) and found:
+            return found
+    return ()
 
 
 def specificity(pattern: Pattern) -> tuple[int, ...]:

@@ -102,3 +102,45 @@ def test_a_wrong_declaration_is_refused_when_it_is_collected() -> None:
 def test_more_special_patterns_sort_first() -> None:
     ordered = ["/a", "/a/b", "/a/{x}.json", "/a/{x:int}", "/a/{x}", "/a/{x}/c", "/a/{x:path}", "/{x}", "/{x:path}"]
     assert sorted(set(ordered), key=lambda template: declared.specificity(pattern(template))) == ordered
+
+
+class StaticController:
+    @staticmethod
+    @get("/static")
+    def index() -> None: ...
+
+
+class OutsideController:
+    @get("/static")
+    @staticmethod
+    def index() -> None: ...
+
+
+class ClassMethodController:
+    @classmethod
+    @get("/class")
+    def index(cls) -> None: ...
+
+
+class PropertyController:
+    @property
+    @get("/property")
+    def index(self) -> None: ...
+
+
+class HiddenController:
+    @get("/hidden")
+    def _index(self) -> None: ...
+
+
+class InheritedController(HiddenController): ...
+
+
+@pytest.mark.parametrize(
+    "controller", [StaticController, OutsideController, ClassMethodController, PropertyController, HiddenController, InheritedController]
+)
+def test_a_route_at_what_no_request_can_call_is_refused(controller: type) -> None:
+    with pytest.raises(RouteError) as caught:
+        Router().add_controllers({"a": controller})
+    assert f"index ({__file__}:" in caught.value.problem
+    assert "is no method a request can call" in caught.value.problem

@@ -139,9 +139,9 @@ class Application(BaseApplication):
         self.table = self.router.compile(endpoint_of)
 
     async def check(self) -> None:
-        """Check the names of middlewares and compile the routes as well. Factories of middleware are not called: they may open things."""
+        """Check the middlewares and compile the routes as well. Factories of middleware are not called: they may open things."""
         await super().check()
-        check_middleware(self.config["core_middleware"], self.config["middleware"], self.middleware_factories)
+        check_middleware(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self.config)
         self.register_routes()
         self._compile_routes(outer=0)
 

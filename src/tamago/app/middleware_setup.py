@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tamago.app.chain import CallNext, Chain, Middleware, compile_outermost
 from tamago.app.host import Endpoint
+from tamago.app.middleware_shape import is_async, misfit, named
 from tamago.app.path_rules import Applies, applies
+from tamago.core.called import place_of
 from tamago.core.config import Config
 from tamago.core.load_error import LoadError
 from tamago.core.suggest import close_match
@@ -56,9 +58,9 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     Each gets the part of config with its name as options; `enable: False` there leaves it out, and so does a factory that returns None.
     Raises MiddlewareError with everything that is wrong, PathRuleError for `match` and `ignore`.
     """
-    check_middleware(core, own, found)
+    if problems := _misnamed(core, own, found):
+        raise MiddlewareError(problems)
     made: list[NamedMiddleware | None] = []
-    problems: list[str] = []
     for name in (*core, *own):
         try:
             made.append(make(name, found[name], app.config.get(name, _NO_OPTIONS), app))
@@ -69,29 +71,42 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
     return [middleware for middleware in made if middleware is not None]
 
 
-def check_middleware(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware]) -> None:
-    """Look at the names only; nothing is called. Raises MiddlewareError with everything that is wrong with them."""
-    names = [*core, *own]
-    problems = [_unknown(name, found) for name in dict.fromkeys(names) if name not in found]
-    problems += [_repeated(name, core, own) for name in dict.fromkeys(names) if names.count(name) > 1]
+def check_middleware(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware], config: Mapping[str, Any]) -> None:
+    """Look at names and files only; nothing is called. Raises MiddlewareError with everything that is wrong with them."""
+    problems = _misnamed(core, own, found)
+    for name in (*core, *own):
+        if name in found and _is_wanted(config.get(name, _NO_OPTIONS)) and (problem := _misfit(found[name])):
+            problems.append(problem)
     if problems:
         raise MiddlewareError(problems)
+
+
+def _misnamed(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware]) -> list[str]:
+    names = [*core, *own]
+    problems = [_unknown(name, found) for name in dict.fromkeys(names) if name not in found]
+    return problems + [_repeated(name, core, own) for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
+def _is_wanted(options: Any) -> bool:
+    return bool(getattr(options, "enable", True))
 
 
 def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted. Raises MiddlewareError, and what its factory raises."""
     if options is False:
         raise MiddlewareError([f'config.{name} is False, which turns nothing off: write {{"enable": False}}'])
-    if not getattr(options, "enable", True):
+    if not _is_wanted(options):
         return None
     exported = found.exported
     if problem := _misfit(found):
         raise MiddlewareError([problem])
-    run = exported if inspect.iscoroutinefunction(exported) else exported(options, app)
+    run = exported if is_async(exported) else exported(options, app)
     if run is None:
         return None
-    if not callable(run):
+    if not callable(run) or isinstance(run, type):
         raise MiddlewareError([f"`middleware` in {found.source} returned {run!r}, which is no function"])
+    if problem := misfit(run):
+        raise MiddlewareError([f"`middleware` in {found.source} returned {named(run)}, which {problem}"])
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
     rule = applies(name, options)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
@@ -104,9 +119,21 @@ def _misfit(found: FoundMiddleware) -> str:
         return f"{found.source} defines no `middleware`"
     if not callable(exported):
         return f"`middleware` in {found.source} is {exported!r}, which is no function"
+    if is_async(exported) or inspect.isasyncgenfunction(exported):
+        problem = misfit(exported)
+        return f"{_labelled(found)} {problem}" if problem else ""
     if inspect.isfunction(exported) and not inspect.iscoroutinefunction(exported) and "ctx" in inspect.signature(exported).parameters:
-        return f"`middleware` in {found.source} takes ctx, but is not async"  # called as a factory it would fail somewhere inside
+        # Called as a factory it would fail somewhere inside.
+        return f"{_labelled(found)} takes ctx, but is not async"
     return ""
+
+
+def _labelled(found: FoundMiddleware) -> str:
+    """Return what messages call the function a file exports, which need not be written there."""
+    place = place_of(found.exported)
+    if place.rpartition(":")[0] == found.source:
+        return f"`middleware` in {place}"
+    return f"`middleware` in {found.source}, which is {named(found.exported)},"
 
 
 def compile_chains(middlewares: Sequence[NamedMiddleware], endpoint: Endpoint) -> tuple[dict[str, Chain], Chain]:

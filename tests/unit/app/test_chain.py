@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from tamago.app.chain import After, CallNext, CallNextTwiceError, Chain, Middlew
 from tamago.app.context import Context
 from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.host import Endpoint
-from tamago.app.middleware_setup import FoundMiddleware, MiddlewareError, compile_chains, set_up
+from tamago.app.middleware_setup import FoundMiddleware, MiddlewareError, check_middleware, compile_chains, set_up
 from tamago.app.path_rules import PathRuleError
 from tamago.core.config import Config
 
@@ -181,7 +183,8 @@ def test_everything_wrong_with_the_files_is_said_at_once(app: FakeApplication) -
         set_up([], ["a", "b", "c", "d"], found(a=None, b=forgot_async, c=lambda _options, _app: 7, d=plain), app)
     first, second, third = raised.value.problems
     assert first == "app/middleware/a.py defines no `middleware`"
-    assert second == "`middleware` in app/middleware/b.py takes ctx, but is not async"
+    line = forgot_async.__code__.co_firstlineno
+    assert second == f"`middleware` in app/middleware/b.py, which is forgot_async ({__file__}:{line}), takes ctx, but is not async"
     assert third == "`middleware` in app/middleware/c.py returned 7, which is no function"
 
 
@@ -196,6 +199,78 @@ def test_a_factory_gets_options_and_application_and_may_decline() -> None:
     (middleware,) = set_up([], ["a", "b"], found(a=factory, b=factory), app)
     assert middleware.run is plain
     assert got == [({"wanted": True}, app), ({}, app)]
+
+
+class Counting:
+    """A middleware that is an object."""
+
+    def __init__(self, *_: Any) -> None:
+        self.seen = 0
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> None:
+        self.seen += 1
+        await call_next(ctx)
+
+    async def method(self, ctx: Context, call_next: CallNext) -> None:
+        await self(ctx, call_next)
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [Counting(), Counting().method, functools.partial(Counting.__call__, Counting()), Counting, lambda _options, _app: Counting()],
+    ids=["object", "method", "partial", "class", "factory"],
+)
+async def test_a_file_may_export_whatever_is_async_or_makes_that(app: FakeApplication, exported: Any) -> None:
+    (middleware,) = set_up([], ["a"], found(a=exported), app)
+    log: list[str] = []
+    await compile_chain([middleware.run], ending(log))(ctx_of(app))
+    assert log == ["end"]
+
+
+def test_a_factory_that_returns_what_can_never_be_awaited_is_refused(app: FakeApplication) -> None:
+    def returned(ctx: Context, call_next: CallNext) -> None:
+        call_next(ctx)
+
+    with pytest.raises(MiddlewareError) as raised:
+        set_up([], ["a"], found(a=lambda _options, _app: returned), app)
+    line = returned.__code__.co_firstlineno
+    assert raised.value.problem == (
+        f"`middleware` in app/middleware/a.py returned returned ({__file__}:{line}), which is not async, and returns nothing to await"
+    )
+
+
+async def of_one_parameter(ctx: Context) -> None: ...
+
+
+async def streaming(ctx: Context, call_next: CallNext) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(("exported", "why"), [(of_one_parameter, "does not take (ctx, call_next)"), (streaming, "is a generator")])
+def test_an_async_export_that_is_no_middleware_is_refused(app: FakeApplication, exported: Any, why: str) -> None:
+    with pytest.raises(MiddlewareError) as raised:
+        set_up([], ["a"], found(a=exported), app)
+    line = exported.__code__.co_firstlineno
+    assert f"`middleware` in app/middleware/a.py, which is {exported.__name__} ({__file__}:{line}), {why}" in raised.value.problem
+
+
+def test_a_function_that_stands_in_the_file_itself_is_named_by_its_line_alone(app: FakeApplication) -> None:
+    with pytest.raises(MiddlewareError) as raised:
+        set_up([], ["a"], {"a": FoundMiddleware(exported=of_one_parameter, source=__file__)}, app)
+    line = of_one_parameter.__code__.co_firstlineno
+    assert raised.value.problem.startswith(f"`middleware` in {__file__}:{line} does not take (ctx, call_next)")
+
+
+def test_what_is_exported_can_be_checked_without_a_call() -> None:
+    def must_not_run(options: Any, app: Any) -> Middleware:
+        raise AssertionError("it ran")
+
+    there = found(a=must_not_run, b=streaming, c=None)
+    with pytest.raises(MiddlewareError) as raised:
+        check_middleware(["a"], ["b", "c", "d"], there, Config(c=Config(enable=False)))
+    unknown, generator = raised.value.problems
+    assert "no middleware 'd'" in unknown
+    assert "is a generator" in generator
 
 
 def test_a_middleware_can_be_turned_off_by_its_config() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
+from tamago.app.middleware_shape import misfit, named
 from tamago.app.routing.converters import Converter
 from tamago.app.routing.errors import RouteError
 from tamago.app.routing.hosts import HostPattern
@@ -123,5 +124,9 @@ def _checked_middleware(middleware: tuple[Middleware, ...]) -> tuple[Middleware,
         if not callable(step) or isinstance(step, type):
             raise RouteError(
                 f"{step!r} is not a middleware", hint="give a function `async def middleware(ctx, call_next)` before the handler"
+            )
+        if problem := misfit(step):
+            raise RouteError(
+                f"the middleware {named(step)} {problem}", hint="write `async def` and `(ctx, call_next)`, and `await call_next(ctx)` in it"
             )
     return middleware

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.app.routing.routes import handler
 
+from tamago.app.routing.declared import get, routes
 from tamago.app.routing.errors import RouteError, UrlError
 from tamago.app.routing.route import UNBOUND, Endpoint, Outcome, Route
 from tamago.app.routing.route_group import RouteGroup
@@ -147,6 +148,45 @@ def test_a_converter_that_raises_value_error_leaves_the_path_to_others(router: R
     router.get("/n/{n}", "post.show")
     match = router.compile(endpoint_of).match
     assert [match("GET", path)[1] for path in (b"/n/2", b"/n/3")] == [{"n": 2}, {"n": "3"}]
+
+
+def forgot(ctx: Any, call_next: Endpoint) -> None:
+    call_next(ctx)
+
+
+@routes(middleware=[forgot])  # type: ignore[list-item]
+class GroupForgotController:
+    @get("/a")
+    async def index(self) -> None: ...
+
+
+class ForgotController:
+    @get("/a", forgot)  # type: ignore[arg-type]
+    async def index(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda router: router.get("/a", first, forgot, handler),
+        lambda router: router.register(["PURGE"], "/a", forgot, handler),
+        lambda router: router.websocket("/a", forgot, handler),
+        lambda router: router.resources("/posts", forgot, "post"),
+        lambda router: router.group("/api", middleware=[first, forgot]),
+        lambda router: router.group(middleware=[first]).group(middleware=[forgot]),
+        lambda router: router.add_controllers({"a": GroupForgotController}),
+        lambda router: router.add_controllers({"a": ForgotController}),
+    ],
+    ids=["get", "register", "websocket", "resources", "group", "group in a group", "decorated class", "decorated method"],
+)
+def test_a_middleware_that_can_never_be_awaited_is_refused_however_it_is_given(
+    router: Router, register: Callable[[Router], object]
+) -> None:
+    with pytest.raises(RouteError) as caught:
+        register(router)
+    line = forgot.__code__.co_firstlineno
+    assert caught.value.problem == f"the middleware forgot ({__file__}:{line}) is not async, and returns nothing to await"
+    assert "write `async def`" in caught.value.hint
 
 
 @pytest.mark.parametrize(

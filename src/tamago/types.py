@@ -257,6 +257,8 @@ class FrameworkApplication(FrameworkAgent, Protocol):
 
     threads_all_busy: Callable[[bool], None]
     """Set by whoever runs the process: told when every thread of the application's pool is busy, and when one is free again."""
+    worker_threads: int
+    """Set as well: how many threads it may have."""
 
     @property
     def mounts(self) -> tuple[bytes, ...]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
+from functools import partial
 from typing import Any, ClassVar
 
 from tamago.app import anonymous
@@ -39,7 +40,7 @@ from tamago.core.steps import Step
 from tamago.core.tree import collect
 from tamago.errors import TamagoError
 from tamago.thread_pool import ThreadPool
-from tamago.types import Exchange, Role
+from tamago.types import Exchange, Role, ServerOptions
 
 
 class NotStartedError(TamagoError):
@@ -61,6 +62,9 @@ class Application(BaseApplication):
 
     threads_all_busy: Callable[[bool], None] = staticmethod(lambda _: None)
     """Told when the last free thread is taken, and when one is free again; whoever runs the process sets it."""
+
+    worker_threads: int = ServerOptions().threads
+    """How many threads a worker has, by `--threads`; whoever runs the process sets it."""
 
     # There once the application has started:
     handle: Callable[[Exchange], Awaitable[None]]
@@ -115,12 +119,18 @@ class Application(BaseApplication):
         super()._build()
         config = self.config
         self.keys = Keys(config["keys"])
-        self.threads = ThreadPool(size=config["threads"].size, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
+        self.threads = ThreadPool(size=self.thread_count, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
         with self.timing.measure("Load Custom"):
             loaders = read_custom_loaders(config["custom_loader"], self, self.context_class)
             install(load_custom(loaders, self.loaded.units, timing=self.timing), self, self.context_class)
         with self.timing.measure("Load Router"):
             self._compile()
+
+    @property
+    def thread_count(self) -> int:
+        """How many threads the handlers that are plain functions have, and each mounted WSGI application has as many."""
+        size: int | None = self.config["threads"].size
+        return self.worker_threads if size is None else size
 
     def _compile(self) -> None:
         self.register_routes()  # before the middlewares are made: `request_timeout` asks whether any route has a timeout of its own
@@ -153,7 +163,7 @@ class Application(BaseApplication):
         return self.router
 
     def _last_step(self) -> Step | None:
-        return Step(title="Start", where="mounted applications", call=self._mounts.start)
+        return Step(title="Start", where="mounted applications", call=partial(self._mounts.start, self.thread_count))
 
     async def start(self) -> None:
         """Load the configuration, run the hooks, start what is mounted, and be ready."""

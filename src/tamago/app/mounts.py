@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tamago.app.asgi_exchange import Message, Receive, Scope, Send
+from tamago.app.pool_executor import PoolExecutor
 from tamago.core.steps import raise_all
 from tamago.errors import TamagoError
+from tamago.thread_pool import ThreadPool
 
 logger = logging.getLogger("tamago.app")
 
@@ -26,12 +28,14 @@ class MountError(TamagoError):
 class Mount:
     """An application, and the path before its own: `prefix` has no slash at its end.
 
-    `state` is what its lifespan keeps for its requests (ASGI, lifespan state); `release` gives back what the mount itself made.
+    `state` is what its lifespan keeps for its requests (ASGI, lifespan state). `prepare(threads)` makes what the mount itself needs, in the
+    loop, with that many threads if it takes any; `release` gives it back.
     """
 
     prefix: str
     app: AsgiApp
     state: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[int], object] = lambda _: None
     release: Callable[[], object] = lambda: None
 
 
@@ -81,10 +85,11 @@ class Mounts:
         whole = path if root and path.startswith(root) else root + path
         await mount.app({**scope, "root_path": root + mount.prefix, "path": whole, "state": dict(mount.state)}, receive, send)
 
-    async def start(self) -> None:
-        """Run the start-up of each. Raises what fails; `stop` undoes what was done by then."""
+    async def start(self, threads: int) -> None:
+        """Run the start-up of each; a WSGI one gets `threads` of its own. Raises what fails; `stop` undoes what was done by then."""
         self._started = True
         for mount in self._mounts:
+            mount.prepare(threads)
             lifespan = MountedLifespan(mount.app, mount.state)
             self._lifespans.append(lifespan)
             await lifespan.start()
@@ -183,4 +188,10 @@ def _from_wsgi(prefix: str, app: Any) -> Mount:
     except ImportError:
         raise MountError("a WSGI application needs the a2wsgi package to be mounted", hint="run: pip install 'tamago[wsgi]'") from None
     wrapped: Any = WSGIMiddleware(app)
-    return Mount(prefix, wrapped, release=lambda: wrapped.executor.shutdown(wait=False))
+
+    def prepare(threads: int) -> None:
+        # Not the pool of our own handlers: the bridge keeps a thread while a client's body trickles in, so a few slow clients would hold up
+        # everybody's requests, and have the worker taken for hung.
+        wrapped.executor = PoolExecutor(ThreadPool(size=threads, all_busy=lambda _: None, loop=asyncio.get_running_loop()))
+
+    return Mount(prefix, wrapped, prepare=prepare, release=lambda: wrapped.executor.shutdown(wait=False))

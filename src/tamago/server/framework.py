@@ -130,6 +130,7 @@ class FrameworkWorker(EdgeWorker):
         super().__init__(context)
         self._application = application
         application.threads_all_busy = context.meter.threads_all_busy
+        application.worker_threads = context.options.threads
         self._host = asgi_host(application, context)
 
     def open_edge(self) -> Edge:

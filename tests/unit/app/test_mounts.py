@@ -118,7 +118,7 @@ async def test_a_wsgi_application_is_mounted_by_a_bridge() -> None:
     mounts.add("/old", wsgi)
     mount = mounts.find("/old/x")
     assert mount is not None
-    await mounts.start()
+    await mounts.start(2)
     await mounts(mount, http("/old/x"), nothing, send)
     await mounts.stop()
     assert b"".join(message.get("body", b"") for message in sent) == b"/old|/x"
@@ -128,7 +128,7 @@ async def test_mounted_applications_start_and_stop_with_ours() -> None:
     mounts, other = Mounts(), Other()
     mounts.add("/a", other)
     mounts.add("/b", without_lifespan)
-    await mounts.start()
+    await mounts.start(2)
     assert other.said == ["lifespan.startup"]
     await mounts.stop()
     assert other.said == ["lifespan.startup", "lifespan.shutdown"]
@@ -139,7 +139,7 @@ async def test_a_mounted_application_that_cannot_start_says_why() -> None:
     mounts = Mounts()
     mounts.add("/a", Other(fails="startup"))
     with pytest.raises(MountError, match="failed at startup: no database"):
-        await mounts.start()
+        await mounts.start(2)
     await mounts.stop()
 
 
@@ -151,7 +151,7 @@ async def test_a_mounted_application_that_fails_halfway_is_logged(caplog: pytest
     mounts = Mounts()
     mounts.add("/a", broken)
     mounts.add("/b", without_lifespan)
-    await mounts.start()
+    await mounts.start(2)
     await mounts.stop()
     assert caplog.text.count("a mounted application failed in its lifespan") == 1
     assert "no database" in caplog.text

@@ -28,9 +28,12 @@ class Dump(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Threads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The pool of threads for handlers that are plain functions: `size` in each worker."""
+    """The threads for handlers that are plain functions: `size` in each worker, None: as many as `--threads` says.
 
-    size: Annotated[int, Meta(ge=1, le=1024)] = 16
+    A mounted WSGI application has as many of its own.
+    """
+
+    size: Annotated[int, Meta(ge=1, le=1024)] | None = None
 
 
 class Cookies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

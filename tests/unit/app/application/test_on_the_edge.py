@@ -222,6 +222,19 @@ async def test_sync_handlers_run_in_threads_with_their_context_and_a_full_pool_i
     assert shop.meter.busy[-1] is False
 
 
+async def test_without_a_number_of_its_own_an_application_has_the_threads_of_its_worker(site: Project) -> None:
+    site.controller(_CONTROLLER, _ROUTES)
+    async with serving(site.load(), threads=3) as shop:
+        clients = [await shop.served.connect() for _ in range(4)]
+        for number, client in enumerate(clients):
+            await client.send(request("GET", f"/sync/{number}"))
+        await until(lambda: shop.meter.in_flight == 4 and len(shop.app.inside) == 3)
+        assert shop.meter.busy == [True]
+        shop.app.gate.set()
+        for client in clients:
+            assert (await client.reply()).status == 200
+
+
 # ── proxies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _FORWARDED = ("X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https")
@@ -282,6 +295,28 @@ async def test_mounted_applications_answer_below_their_prefix(loaded: Any, root:
         async with connect(f"{url}/fast/ws") as websocket:
             await websocket.send("egg")
             assert await websocket.recv() == "EGG"
+
+
+@pytest.mark.parametrize(("own", "of_worker", "threads"), [(2, 4, 2), (None, 3, 3)])
+async def test_a_mounted_wsgi_application_has_as_many_threads_as_are_configured(
+    site: Project, own: int | None, of_worker: int, threads: int
+) -> None:
+    site.configure(**({} if own is None else {"threads": {"size": own}}))
+    together, app = threading.Barrier(threads, timeout=20), site.load()
+
+    def name_of_thread(environ: Any, start_response: Any) -> list[bytes]:
+        together.wait()
+        start_response("200 OK", [("content-type", "text/plain")])
+        return [threading.current_thread().name.encode()]
+
+    app.mount("/old", name_of_thread)
+    async with serving(app, threads=of_worker) as shop:
+        clients = [await shop.served.connect() for _ in range(3 * threads)]
+        for client in clients:
+            await client.send(request("GET", "/old"))
+        names = {(await client.reply()).body for client in clients}
+        assert names == {b"request-%d" % (number + 1) for number in range(threads)}
+        assert shop.meter.busy == [], "slow clients of the bridge must not look like a worker that hangs"
 
 
 @pytest.mark.parametrize("target", ["/%66ast/who/egg", "http://test/fast/who/egg", "/fast/who/%65gg", "/fast?x", "/fast/who/egg?x=1"])

@@ -30,7 +30,7 @@ from tamago.app.router_file import check_foreign_routes, import_router, router_f
 from tamago.app.routing import Route, Router, RouteTable, describe
 from tamago.app.websocket_dispatch import serve_websocket
 from tamago.core.context_class import Controller, Helper, Service
-from tamago.core.custom_loader import install, load_custom, read_custom_loaders
+from tamago.core.custom_loader import CustomTree, install, load_custom, read_custom_loaders
 from tamago.core.dumps import dump_routes
 from tamago.core.extending import check_extend_files, compose, find_extends
 from tamago.core.finding import find_modules
@@ -121,10 +121,14 @@ class Application(BaseApplication):
         self.keys = Keys(config["keys"])
         self.threads = ThreadPool(size=self.thread_count, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
         with self.timing.measure("Load Custom"):
-            loaders = read_custom_loaders(config["custom_loader"], self, self.context_class)
-            install(load_custom(loaders, self.loaded.units, timing=self.timing), self, self.context_class)
+            install(self.load_custom(), self, self.context_class)
         with self.timing.measure("Load Router"):
             self._compile()
+
+    def load_custom(self) -> list[CustomTree]:
+        """Import what `config.custom_loader` names. Needs configuration."""
+        loaders = read_custom_loaders(self.config["custom_loader"], self, self.context_class)
+        return load_custom(loaders, self.loaded.units, timing=self.timing)
 
     @property
     def thread_count(self) -> int:

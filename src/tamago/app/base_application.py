@@ -257,12 +257,17 @@ class BaseApplication:
 
     async def load_configuration(self) -> LoadedConfig:
         """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""
+        configured = await self.read_configuration()
+        await self._lifecycle.configure_will()
+        await self._lifecycle.configure_did()
+        return configured
+
+    async def read_configuration(self) -> LoadedConfig:
+        """Merge what the files of configuration say, and the environment; no hook runs."""
         loaded = self.loaded
         with self.timing.measure("Load Config"):
             configured = await load_config(loaded.units, loaded.info, loaded.models, os.environ)
         self.config = configured.values
-        await self._lifecycle.configure_will()
-        await self._lifecycle.configure_did()
         return configured
 
     def _build(self) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tamago.core.custom_loader import CustomTree
 
 _NOTHING: Final = "builtins.object"
 
@@ -13,16 +16,18 @@ _NOTHING: Final = "builtins.object"
 class AppTypes:
     """`bases` has for "Context" and the like the classes it is made of, what wins first; all classes are named with their module.
 
-    `services` maps dotted names to classes, `config` parts to models.
+    `services` maps dotted names to classes, `config` parts to models. `custom` has for "Application" and "Context" what custom loaders put
+    there: attributes with dotted names and classes.
     """
 
     bases: dict[str, tuple[str, ...]]
     services: dict[str, str] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict)
+    custom: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
 
 
-def app_types(application: Any, agent: Any) -> AppTypes:
-    """Look at a loaded application and its agent."""
+def app_types(application: Any, agent: Any, custom: Iterable[CustomTree] = ()) -> AppTypes:
+    """Look at a loaded application and its agent, and at what its custom loaders found."""
     composed = {
         "Application": type(application),
         "Agent": type(agent),
@@ -36,7 +41,16 @@ def app_types(application: Any, agent: Any) -> AppTypes:
         bases={name: tuple(_names(cls.__bases__)) for name, cls in composed.items()},
         services=dict(sorted(services.items())),
         config={part: name_of(model) for part, model in sorted(application.loaded.models.items())},
+        custom=_by_owner(custom),
     )
+
+
+def _by_owner(trees: Iterable[CustomTree]) -> dict[str, dict[str, dict[str, str]]]:
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for custom in sorted(trees, key=lambda custom: custom.name):
+        owner = {"app": "Application", "ctx": "Context"}[custom.inject.value]
+        found.setdefault(owner, {})[custom.name] = {name: name_of(cls) for name, cls in sorted(custom.tree.flat().items())}
+    return found
 
 
 def name_of(cls: type) -> str:

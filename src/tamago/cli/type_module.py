@@ -52,7 +52,8 @@ _CONFIG: Final = "tamago.core.config.Config"
 def render(types: AppTypes) -> str:
     """Return the module's text."""
     bases = types.bases | {name: (base,) for name, base in _OURS.items()}
-    used = [_CONFIG, *types.services.values(), *types.config.values(), *(base for listed in bases.values() for base in listed)]
+    loaded = [cls for attributes in types.custom.values() for classes in attributes.values() for cls in classes.values()]
+    used = [_CONFIG, *types.services.values(), *types.config.values(), *loaded, *(base for listed in bases.values() for base in listed)]
     names = _aliases(used, taken={"Config", "Services", *_MEMBERS})
     checked = [
         *_imports(names),
@@ -60,7 +61,11 @@ def render(types: AppTypes) -> str:
         *_class("Config", [names[_CONFIG]], [(part, names[model]) for part, model in types.config.items() if _is_name(part)]),
     ]
     for name, members in _MEMBERS.items():
-        checked += _class(name, [names[base] for base in bases[name]], members)
+        custom = types.custom.get(name, {})
+        for attribute, classes in custom.items():
+            checked += _namespace(f"{name}_{attribute}", classes, names)
+        attributes = [*members, *((attribute, f"{name}_{attribute}") for attribute in custom)]
+        checked += _class(name, [names[base] for base in bases[name]], attributes)
     body = "".join(f"    {line}\n" if line else "\n" for line in checked)
     at_run_time = "".join(f"    {_import(base, name)}\n" for name in _MEMBERS for base in bases[name][-1:])
     return f"{_HEAD}{body}else:\n{at_run_time}"
@@ -99,11 +104,11 @@ def _class(name: str, bases: Iterable[str], members: Iterable[tuple[str, str]]) 
     yield ""
 
 
-def _namespace(name: str, services: Mapping[str, str], names: Mapping[str, str]) -> Iterator[str]:
-    """Yield a class whose attributes are services, after those of the directories below."""
+def _namespace(name: str, classes: Mapping[str, str], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield a class whose attributes are instances of classes by their dotted names, after the classes of the directories below."""
     below: dict[str, dict[str, str]] = {}
     members: list[tuple[str, str]] = []
-    for dotted, cls in services.items():
+    for dotted, cls in classes.items():
         first, _, rest = dotted.partition(".")
         if rest:
             below.setdefault(first, {})[rest] = cls

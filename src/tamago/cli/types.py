@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tamago.cli.app_types import app_types
-from tamago.cli.looking_into import AppDirectory, Env, load_application, settings_of
+from tamago.cli.looking_into import AppDirectory, Env, load_application, settings_of, users_code
 from tamago.cli.type_module import render
 from tamago.errors import TamagoError
 
@@ -29,11 +30,15 @@ def types(
 ) -> int:
     """Write app/types.py.
 
-    With it ctx.service.x, what plugins add to app and ctx, and the typed parts of config are known to editors and type checkers. Imports
-    the application, but runs none of its hooks.
+    With it ctx.service.x, what plugins and custom loaders add to app and ctx, and the typed parts of config are known to editors and type
+    checkers. Imports the application and reads its configuration, but runs none of its hooks: custom loaders that one adds are not seen.
     """
     settings = settings_of(directory, env)
-    text = render(app_types(load_application(settings), load_application(settings, "Agent")))
+    application, agent = load_application(settings), load_application(settings, "Agent")
+    with users_code():
+        asyncio.run(application.read_configuration())
+        custom = application.load_custom()
+    text = render(app_types(application, agent, custom))
     place = Path(settings.directory) / "app" / "types.py"
     before = place.read_text("utf-8") if place.exists() else ""
     if check:

@@ -36,6 +36,12 @@ class Probe(Controller):
 
 def middleware(ctx: Context) -> None:
     reveal_type(ctx.helper.service.comment.count(1))
+    reveal_type(ctx.app.queue.mail.size)
+    reveal_type(ctx.app.queue.fast.mail.app)
+    reveal_type(ctx.draft.post.title())
+    ctx.app.draft
+    ctx.queue
+    ctx.draft.psot
 """
 REVEALED = [
     "app.schema.Post",
@@ -46,7 +52,19 @@ REVEALED = [
     "int",
     "int",
     "int",
+    "int",
+    "app.types.Application",
+    "str",
 ]
+CUSTOM_LOADERS = {
+    "config/local.py": "config = {'custom_loader': {"
+    "'queue': {'directory': 'app/queue'}, 'draft': {'directory': 'app/draft', 'inject': 'ctx'}}}\n",
+    "app/queue/mail.py": "class MailQueue:\n    size = 3\n\n    def __init__(self, app: object) -> None: ...\n",
+    "app/queue/fast/mail.py": "from __future__ import annotations\n\nfrom app.types import Application\n\n\n"
+    "class MailQueue:\n    def __init__(self, app: Application) -> None:\n        self.app = app\n",
+    "app/draft/post.py": "class PostDraft:\n    def __init__(self, ctx: object) -> None: ...\n\n"
+    "    def title(self) -> str:\n        return ''\n",
+}
 
 
 @pytest.fixture
@@ -200,15 +218,26 @@ def test_an_unknown_key_is_a_mistake(blog: Tamago, key: str, problem: str, hint:
 # ── types ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_type_checker_knows_services_and_what_plugins_add(blog: Tamago) -> None:
+def test_a_type_checker_knows_services_and_what_plugins_and_custom_loaders_add(blog: Tamago) -> None:
     out(blog, "types")
+    for path, text in CUSTOM_LOADERS.items():
+        (blog.directory / path).parent.mkdir(parents=True, exist_ok=True)
+        blog.write(path, text)
+    out(blog, "types", "--env", "local")
     blog.write("probe.py", PROBE)
     command = [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "probe.py"]
     environment = {**os.environ, "MYPY_CACHE_DIR": str(MYPY_CACHE)}
     text = subprocess.run(command, cwd=blog.directory, env=environment, capture_output=True, text=True, check=False).stdout
     assert re.findall(r'Revealed type is "(.+)"', text) == REVEALED, text
-    assert 'probe.py:14: error: "Services" has no attribute "psot"' in text
-    assert text.count("probe.py") == len(REVEALED) + 1
+    errors = [
+        line.partition("error: ")[2].partition("  [")[0] for line in text.splitlines() if line.startswith("probe.py") and "error:" in line
+    ]
+    assert errors == [
+        '"Services" has no attribute "psot"',
+        '"Application" has no attribute "draft"',
+        '"Context" has no attribute "queue"',
+        '"Context_draft" has no attribute "psot"',
+    ]
 
 
 def test_at_run_time_the_types_are_the_frameworks(blog: Tamago) -> None:

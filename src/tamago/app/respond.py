@@ -11,7 +11,6 @@ import msgspec
 from tamago.app.errors import reason
 from tamago.app.event_stream import EventStream
 from tamago.app.file_answer import send_file
-from tamago.app.header_values import Fields
 from tamago.app.response_value import Response
 from tamago.app.sending import BINARY, BODILESS, HTML, JSON, TEXT, send, send_bodiless
 from tamago.app.streaming import stream
@@ -32,7 +31,7 @@ def respond(ctx: Context) -> Awaitable[None] | None:
     kind = type(body)
     if kind is str:
         data = body.encode()
-        fields = TEXT if data and data[0] > 60 else _text_kind(body)  # what begins with a letter is no HTML
+        fields = TEXT
     elif kind is dict or kind is list or isinstance(body, msgspec.Struct):
         try:
             data = encode_json(body)
@@ -52,10 +51,6 @@ def respond(ctx: Context) -> Awaitable[None] | None:
     return None
 
 
-def _text_kind(text: str) -> Fields:
-    return HTML if text.lstrip()[:1] == "<" else TEXT
-
-
 def _respond_rarely(ctx: Context, body: Any) -> Awaitable[None] | None:
     """Answer with a body that is rarer than text and JSON."""
     if isinstance(body, Response):
@@ -70,8 +65,9 @@ def _respond_rarely(ctx: Context, body: Any) -> Awaitable[None] | None:
         return stream(ctx, body, BINARY)
     if body is None:
         _respond_nothing(ctx)
-    elif isinstance(body, str):  # a subclass, such as markup
-        send(ctx, body.encode(), _text_kind(body))
+    elif isinstance(body, str):
+        # A subclass. Markup says by this method that it is HTML, with what is not its own escaped (MarkupSafe, Django).
+        send(ctx, body.encode(), HTML if hasattr(body, "__html__") else TEXT)
     elif isinstance(body, bytes | bytearray | memoryview):
         send(ctx, bytes(body), BINARY)
     else:

@@ -31,6 +31,21 @@ class Tag:
     name: str
 
 
+class Text(str):
+    """Text, and no more than that."""
+
+    __slots__ = ()
+
+
+class Markup(str):
+    """What MarkupSafe and Django mark as HTML."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
 async def answered(app: FakeApplication, body: Any, *, status: int = 0, method: str = "GET") -> FakeExchange:
     async def handler(ctx: Context) -> None:
         ctx.body = body
@@ -47,8 +62,9 @@ async def answered(app: FakeApplication, body: Any, *, status: int = 0, method: 
         ("hello", "text/plain; charset=utf-8", b"hello"),
         ("", "text/plain; charset=utf-8", b""),
         ("é", "text/plain; charset=utf-8", "é".encode()),
-        ("<p>hello", "text/html; charset=utf-8", b"<p>hello"),
-        (" \n<p>hello", "text/html; charset=utf-8", b" \n<p>hello"),
+        ("<p>hello", "text/plain; charset=utf-8", b"<p>hello"),
+        pytest.param(Text("<p>hello"), "text/plain; charset=utf-8", b"<p>hello", id="a kind of text"),
+        pytest.param(Markup("<p>hello"), "text/html; charset=utf-8", b"<p>hello", id="markup"),
         ("1 < 2", "text/plain; charset=utf-8", b"1 < 2"),
         (b"\x00", "application/octet-stream", b"\x00"),
         (bytearray(b"\x00"), "application/octet-stream", b"\x00"),

@@ -77,7 +77,7 @@ async def test_notfound_sends_browsers_to_a_page_and_says_when_that_is_missing()
     exchange = await app.answer(request("GET", "/x", accept="text/html"), app.built_in("notfound"))
     assert (exchange.status, exchange["location"]) == (302, "/404?real_status=404")
     exchange = await app.answer(request("GET", "/404", accept="text/html"), app.built_in("notfound"))
-    assert exchange.status == 404
+    assert (exchange.status, exchange["content-type"]) == (404, "text/html; charset=utf-8")
     assert b"is not implemented" in exchange.data
 
 

@@ -24,6 +24,7 @@ class FakeContext:
     """A context, as far as the plugin knows it."""
 
     body: Any = None
+    type = ""
     status = 404
     method, path, ip, request_id = "GET", "/users/2", "127.0.0.1", "r-1"
 
@@ -109,3 +110,15 @@ async def test_an_application_may_answer_in_a_format_itself() -> None:
     assert (ctx.status, ctx.body) == (409, {"failed": "twice"})
     assert (await answer(app, HttpError(409))).body == "mine"
     assert "<h1>" in (await answer(app, HttpError(409), "text/html")).body
+
+
+@pytest.mark.parametrize(
+    ("set_by_it", "kind"), [({"body": "<p>mine"}, "html"), ({"body": {}}, ""), ({"body": "<svg>", "type": "svg"}, "svg")]
+)
+async def test_an_answer_for_browsers_is_html_unless_it_says_otherwise(set_by_it: dict[str, Any], kind: str) -> None:
+    def own(error: Exception, ctx: Any) -> None:
+        for name, value in set_by_it.items():
+            setattr(ctx, name, value)
+
+    ctx = await answer(application(html=own), HttpError(409), "text/html")
+    assert (ctx.body, ctx.type) == (set_by_it["body"], kind)

@@ -22,8 +22,9 @@ def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factorie
         if ctx.accept_json:
             ctx.body = {"message": "Not Found"}
         elif not page_url:
-            ctx.body = _PAGE
+            ctx.type, ctx.body = "html", _PAGE
         elif ctx.path == page_url:
+            ctx.type = "html"
             ctx.body = f"{_PAGE}<p><pre><code>config.notfound.page_url({page_url})</code></pre> is not implemented</p>"
         else:
             ctx.redirect(f"{page_url}{'&' if '?' in page_url else '?'}{urlencode({'real_status': 404})}")

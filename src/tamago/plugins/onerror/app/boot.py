@@ -48,6 +48,8 @@ class OnError:
             result = own(error, ctx)
             if inspect.isawaitable(result):
                 await result
+            if kind is Format.HTML and isinstance(ctx.body, str) and not ctx.type:
+                ctx.type = "html"
             return
         rendered = render_error(error, request, kind, self._about_now(kind))
         ctx.status = rendered.status

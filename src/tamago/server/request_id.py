@@ -19,6 +19,7 @@ from tamago.types import ServerOptions
 # As long as any id in use (a UUID has 36, a traceparent 55 characters), and nothing that would have to be escaped anywhere.
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,64}")
 _NAME = b"x-request-id"
+_LINE = b"\r\nx-request-id: "
 
 if TYPE_CHECKING:
     AnyExchange = TypeVar("AnyExchange", bound=Exchange)
@@ -60,7 +61,9 @@ class _IdentifiedExchange(Exchange):
         super().launch(context)
 
     def make_head(self, status: int, fields: Fields) -> ResponseHead:
-        fields = list(fields)
-        if not any(name.lower() == _NAME for name, _ in fields):
-            fields.append((_NAME, self.request_id.encode()))
-        return response_head(status, fields)
+        # Added to the finished head: as one of its fields it would make each head a new one, and each would be encoded anew.
+        head = response_head(status, fields)
+        _, block, length, said = head
+        if _LINE in block.lower():
+            return head
+        return (status, b"%bx-request-id: %b\r\n" % (block, self.request_id.encode()), length, said)

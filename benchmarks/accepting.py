@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -21,6 +21,7 @@ from benchmarks.results import Result, Row, summary, table
 from benchmarks.running import MeasurementError
 from tamago.cluster.accept_pause import AcceptPause
 from tamago.cluster.scoreboard import Scoreboard
+from tamago.server.asgi import AsgiApp
 from tamago.server.worker import AsgiWorker
 from tamago.types import Identity, Role, ServerOptions, WorkerContext
 
@@ -36,7 +37,7 @@ def _serve(listener: socket.socket, board_fd: int, rows: int, row: int, way: str
         own.pid = os.getpid()
         pause: Callable[[], float] = AcceptPause(board, row) if way == FAIR else lambda: 0.0
         identity = Identity(role=Role.WORKER, slot=row + 1, generation=1, title="bench", pid=os.getpid())
-        runtime = AsgiWorker(app, WorkerContext(identity=identity, options=ServerOptions(), meter=own, accept_pause=pause))
+        runtime = AsgiWorker(cast("AsgiApp", app), WorkerContext(identity=identity, options=ServerOptions(), meter=own, accept_pause=pause))
         await runtime.start()
         await runtime.serve([listener])
         own.accepting = True

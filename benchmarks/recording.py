@@ -17,6 +17,7 @@ from benchmarks.servers import SERVERS, TAMAGO, Job, Server
 
 OFF = "off"
 FORMATS = ("common", "combined", "json")
+PLAIN = next(case for case in throughput.CASES if case.name == "ASGI, plain")
 
 
 def _with(form: str) -> Server:
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> Result:
     for _ in range(arguments.repeat):
         for form in (OFF, *FORMATS):
             try:
-                sample = asyncio.run(throughput.measure(_with(form), "plain ASGI", arguments))
+                sample = asyncio.run(throughput.measure(_with(form), PLAIN, arguments))
             except MeasurementError as error:
                 note(notes, form, error)
                 continue

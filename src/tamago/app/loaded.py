@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tamago.core.app_info import AppInfo, app_info
+from tamago.core.app_strays import check_app_names
 from tamago.core.config_files import import_config
 from tamago.core.config_models import collect_models
 from tamago.core.config_strays import check_config_names
@@ -48,6 +49,7 @@ def read_application(framework: type, directory: Path, *, env: str | None, scope
     with timing.measure("Load Plugin"):
         plugins = load_plugins(info, frameworks, os.environ)
     units = (*plugins.units(), *frameworks, LoadUnit(kind=UnitKind.APP, name=info.name, package="", directory=directory))
+    check_app_names(units)
     with timing.measure("Import Config"):
         check_config_names(units, info)
         import_config(units, info)

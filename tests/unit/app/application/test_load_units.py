@@ -114,6 +114,12 @@ def test_a_file_that_extends_nothing_is_refused(site: Project, name: str) -> Non
         site.load()
 
 
+def test_a_directory_in_plural_that_nobody_reads_is_refused(site: Project) -> None:
+    site.write({"app/controllers/home.py": "from tamago.app import Controller\n\nclass HomeController(Controller): ..."})
+    with pytest.raises(LoadError, match=r"app/controllers is not read; did you mean .*app/controller\?"):
+        site.load()
+
+
 # ── services ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SERVICE = "from tamago.app import Service\n\nclass {name}Service(Service):\n    made = 0\n    def who(self):\n        return {by!r}\n"

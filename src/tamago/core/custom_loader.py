@@ -67,9 +67,14 @@ def read_custom_loaders(config: Mapping[str, Any], app: object, context: type) -
 
 
 def load_custom(loaders: Mapping[str, CustomLoader], units: Iterable[LoadUnit], *, timing: Timing | None = None) -> list[CustomTree]:
-    """Import the files of every loader. Of several classes in a file, the one called `PostRepository` counts."""
+    """Import the files of every loader. Of several classes in a file, the one called `PostRepository` counts.
+
+    Raises LoadError for a directory that the application does not have; with `loadunit` any unit may lack it, and all.
+    """
     units = tuple(units)
     own = [unit for unit in units if unit.kind is UnitKind.APP]
+    if problems := [problem for name, loader in loaders.items() if not loader.loadunit for problem in _missing(name, loader, own)]:
+        raise LoadError(problems, hint='correct the path, or make the directory; with "loadunit": True it may be missing')
     trees = []
     for name, loader in loaders.items():
         found = find_modules(units if loader.loadunit else own, loader.directory)
@@ -90,6 +95,13 @@ def install(trees: Iterable[CustomTree], app: object, context: type) -> None:
         if custom.inject is Inject.APP:
             for name in custom.tree.flat():
                 getattr(app, instance_key(custom.name, name))
+
+
+def _missing(name: str, loader: CustomLoader, own: Iterable[LoadUnit]) -> Iterator[str]:
+    for unit in own:
+        place = unit.directory / loader.directory
+        if not place.is_dir():
+            yield f"custom_loader.{name}: there is no directory {place}"
 
 
 def _problems(name: str, loader: CustomLoader, app: object, context: type) -> Iterator[str]:

@@ -108,3 +108,23 @@ def test_a_class_with_another_constructor_fails_the_start_also_for_contexts(disk
         load_custom(loaders, [unit])
     place = unit.directory / "app/job/bad.py"
     assert caught.value.problem == f"Bad({inject}) cannot be made: too many positional arguments ({place}:1)"
+
+
+def test_directories_that_do_not_exist_are_reported_all_at_once(disk: Disk) -> None:
+    unit = disk.app({"app/job/good.py": "class Good:\n def __init__(self, app): ...", "app/file.py": ""})
+    config = {name: {"directory": f"app/{name}"} for name in ("repository", "job", "file")}
+    loaders = read_custom_loaders(config, App(), Context)
+    with pytest.raises(LoadError) as caught:
+        load_custom(loaders, [unit])
+    app = unit.directory / "app"
+    assert caught.value.problems == (
+        f"custom_loader.repository: there is no directory {app / 'repository'}",
+        f"custom_loader.file: there is no directory {app / 'file'}",
+    )
+
+
+def test_a_directory_may_be_missing_where_all_units_are_looked_into(disk: Disk) -> None:
+    plugin = disk.plugin("cache", {})
+    loaders = read_custom_loaders({"repository": {"directory": "app/repository", "loadunit": True}}, App(), Context)
+    (found,) = load_custom(loaders, [plugin, disk.app({})])
+    assert found.tree.flat() == {}

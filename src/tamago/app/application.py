@@ -20,6 +20,7 @@ from tamago.app.cookie_keys import Keys
 from tamago.app.current import current
 from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.lifespan import serve_lifespan
+from tamago.app.load_warnings import warn_of_unread
 from tamago.app.loaded import Loaded
 from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, check_middleware, compile_chains, set_up
 from tamago.app.mounts import Mounts
@@ -87,6 +88,7 @@ class Application(BaseApplication):
         for close in (self._close_threads, self._mounts.stop, self._drain_rest):
             self.before_close(close)
         units, env, timing = self.loaded.units, self.info.env, self.timing
+        warn_of_unread(self.loaded)  # not in the agent as well: both are loaded in one process
         check_extend_files(units)
         check_foreign_routes(units[:-1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from tamago.core.unit import LoadUnit
 
 _ALWAYS: Final = ("default", "models", "plugin")
 _SUFFIX: Final = ".py"
+_CONFIGURES = re.compile(r"^(?:(?:async )?def )?(?:config|plugins)\b", re.MULTILINE)
 
 
 def check_config_names(units: Sequence[LoadUnit], info: AppInfo) -> None:
@@ -32,6 +34,42 @@ def check_config_names(units: Sequence[LoadUnit], info: AppInfo) -> None:
     ]
     if problems:
         raise ConfigError(problems, hint="rename it; what is no configuration needs another name, or another place")
+
+
+def like_the_environment(units: Sequence[LoadUnit], info: AppInfo) -> Path | None:
+    """Return a file for an environment spelt like this one, if no unit has a file for this one; None otherwise.
+
+    Names of environments are free, and one without files runs on the defaults. So this may be meant, and is no error.
+    """
+    files = {
+        _environment(name, info): unit.directory / "config" / f"{name}{_SUFFIX}"
+        for unit in units
+        for name in _names(unit.directory / "config")
+    }
+    if info.env in (*_ALWAYS, *files):
+        return None
+    alike = (file for env, file in files.items() if env not in _ALWAYS and _alike(env, info.env))
+    return next(filter(_configures, alike), None)
+
+
+def _environment(name: str, info: AppInfo) -> str:
+    """Return the environment that a file is for, if it is for one."""
+    name = name.removeprefix("plugin_")
+    return name.removeprefix(f"{info.scope}_") if info.scope else name
+
+
+def _alike(one: str, other: str) -> bool:
+    """Return whether a name is another one misspelt, or short for it, as prod is for production."""
+    short, long = sorted((one, other), key=len)
+    return (len(short) > 2 and long.startswith(short)) or difflib.SequenceMatcher(None, short, long).ratio() > 0.75
+
+
+def _configures(file: Path) -> bool:
+    """Return whether a file has a word of configuration: modules of one's own may lie beside it."""
+    try:
+        return _CONFIGURES.search(file.read_text("utf-8")) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _names(directory: Path) -> Iterable[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.app.application.project import Project, boot
 
+from tamago.app import Agent
 from tamago.app.logging import LoggerConfig
 from tamago.core.config import FrozenConfigError
 from tamago.core.config_errors import ConfigError
@@ -35,6 +36,16 @@ def test_a_file_of_configuration_that_nobody_reads_is_an_error(site: Project) ->
     site.write({"config/plugins.py": "plugins = {}"})
     with pytest.raises(ConfigError, match=r"did you mean plugin\.py"):
         site.load()
+
+
+def test_an_environment_without_files_is_warned_of_if_one_spelt_alike_has_some(site: Project, caplog: pytest.LogCaptureFixture) -> None:
+    site.write({"config/prod.py": "config = {}"})
+    site.load(env="prod")
+    Agent.load(site.directory, env="prd")  # the application warns, which is loaded beside it
+    assert caplog.messages == []
+    site.load(env="prd")
+    (message,) = caplog.messages
+    assert message.startswith(f"no file in config/ is for the environment 'prd', but {site.directory}/config/prod.py is there: ")
 
 
 # ── from dicts to frozen, typed values ───────────────────────────────────────────────────────────────────────────────

@@ -14,12 +14,11 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, Unpack
 
-from tamago.app.routing.caller import source_of_caller
 from tamago.app.routing.controllers import actions_of
 from tamago.app.routing.errors import RouteError
 from tamago.app.routing.pattern import Literal, Pattern, Segment, param_of
 from tamago.app.routing.route import Middleware
-from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted
+from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, wanted_by_caller
 
 _ON_FUNCTION = "__tamago_wanted__"
 _ON_CLASS = "__tamago_group__"
@@ -39,7 +38,7 @@ def _declare(wanted: Wanted) -> Callable[[_F], _F]:
 
 def route(methods: Sequence[str], paths: Paths, *middleware: Middleware, **options: Unpack[RouteOptions]) -> Callable[[_F], _F]:
     """Have the method take requests with these HTTP methods."""
-    return _declare(Wanted(methods=tuple(methods), paths=paths, middleware=middleware, source=source_of_caller(), **options))
+    return _declare(wanted_by_caller(methods, paths, middleware, options))
 
 
 def get(paths: Paths, *middleware: Middleware, **options: Unpack[RouteOptions]) -> Callable[[_F], _F]:
@@ -69,7 +68,7 @@ def delete(paths: Paths, *middleware: Middleware, **options: Unpack[RouteOptions
 
 def websocket(paths: Paths, *middleware: Middleware, **options: Unpack[RouteOptions]) -> Callable[[_F], _F]:
     """Have the method take websockets."""
-    return _declare(Wanted(methods=(), paths=paths, middleware=middleware, websocket=True, source=source_of_caller(), **options))
+    return _declare(wanted_by_caller((), paths, middleware, options, websocket=True))
 
 
 def routes(prefix: str = "", *, middleware: Sequence[Middleware] = (), host: str | None = None) -> Callable[[_C], _C]:

@@ -13,7 +13,7 @@ from tamago.app.routing.redirects import make_redirect
 from tamago.app.routing.registry import Registry
 from tamago.app.routing.resources import RESOURCE_ROUTES, resource_name
 from tamago.app.routing.route import ALL_METHODS, Middleware
-from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted
+from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, wanted_by_caller
 
 
 class RouteGroup:
@@ -63,11 +63,11 @@ class RouteGroup:
 
     def register(self, methods: Sequence[str], paths: Paths, *steps: Any, **options: Unpack[RouteOptions]) -> None:
         """Take these methods."""
-        self._add(Wanted(methods=tuple(methods), paths=paths, middleware=steps[:-1], source=source_of_caller(), **options), steps)
+        self._add(wanted_by_caller(methods, paths, steps[:-1], options), steps)
 
     def websocket(self, paths: Paths, *steps: Any, **options: Unpack[RouteOptions]) -> None:
         """Take websockets."""
-        self._add(Wanted(methods=(), paths=paths, middleware=steps[:-1], websocket=True, source=source_of_caller(), **options), steps)
+        self._add(wanted_by_caller((), paths, steps[:-1], options, websocket=True), steps)
 
     def _add(self, wanted: Wanted, steps: tuple[Any, ...]) -> None:
         if not steps:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
 from tamago.app.middleware_shape import misfit, named
+from tamago.app.routing.caller import source_of_caller
 from tamago.app.routing.converters import Converter
 from tamago.app.routing.errors import RouteError
 from tamago.app.routing.hosts import HostPattern
 from tamago.app.routing.pattern import parse
 from tamago.app.routing.route import UNBOUND, Endpoint, Middleware, Route
+from tamago.core.suggest import did_you_mean
 
 Paths = str | Sequence[str]
 """One path or several."""
@@ -43,6 +45,19 @@ class Wanted:
     host: str | None = None
     timeout: float | None = None
     websocket: bool = False
+
+
+def wanted_by_caller(
+    methods: Sequence[str], paths: Paths, middleware: tuple[Middleware, ...], options: RouteOptions, *, websocket: bool = False
+) -> Wanted:
+    """Return the registration that the nearest caller outside this package asks for. Raises RouteError for an option there is not."""
+    for option in options:
+        if option not in RouteOptions.__annotations__:
+            raise RouteError(
+                f"the route {paths!r} has an option {option!r}, which does not exist{did_you_mean(option, RouteOptions.__annotations__)}",
+                hint=f"there is: {', '.join(RouteOptions.__annotations__)}; middleware and the handler are given in order, without a name",
+            )
+    return Wanted(methods=tuple(methods), paths=paths, middleware=middleware, websocket=websocket, source=source_of_caller(), **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +108,7 @@ def make_routes(
     _checked_middleware(wanted.middleware)
     if wanted.host is not None:
         HostPattern.parse(wanted.host)
-    if wanted.timeout is not None and not wanted.timeout >= 0:
+    if wanted.timeout is not None and not (isinstance(wanted.timeout, int | float) and wanted.timeout >= 0):
         raise RouteError(f"a timeout of {wanted.timeout!r} seconds is none", hint="give a number of seconds, or 0 for no timeout")
     for pattern in patterns:
         yield Route(

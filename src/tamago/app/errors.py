@@ -16,11 +16,22 @@ def reason(status: int) -> str:
         return str(status)
 
 
+class StatusError(TamagoError, ValueError):
+    """An HttpError is made with a `status` that no error has, or with something else in its place."""
+
+    def __init__(self, status: object) -> None:
+        super().__init__(
+            f"{status!r} is not the status of an error",
+            hint="give one from 400 to 599, and the message after it: ctx.throw(404, 'no such egg')",
+        )
+        self.status = status
+
+
 class HttpError(TamagoError):
     """Ends a request with this status. `ctx.throw` raises it.
 
     `expose`: the client may read the message; so by default below 500. `headers` go out with the answer. `code` and `errors` tell
-    programs more, such as which fields are wrong; `props` is whatever else the thrower wants to keep with it.
+    programs more, such as which fields are wrong; `props` is whatever else the thrower wants to keep with it. Raises StatusError.
     """
 
     def __init__(
@@ -35,8 +46,8 @@ class HttpError(TamagoError):
         hint: str = "",
         **props: object,
     ) -> None:
-        if not 400 <= status <= 599:
-            raise ValueError(f"{status} is not the status of an error: use 400 to 599")
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise StatusError(status)
         super().__init__(message or reason(status), hint=hint)
         self.status = status
         self.headers = dict(headers or {})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.unit.app.fakes import context
 
-from tamago.app.errors import HttpError, UnsafeRedirectError
+from tamago.app.errors import HttpError, StatusError, UnsafeRedirectError
 from tamago.app.header_values import HeaderError, disposition, header_value, safe_location
 
 
@@ -233,5 +233,11 @@ def test_throw_raises_with_all_it_is_given() -> None:
     )
     assert HttpError(500).expose is False
     assert HttpError(404).problem == "Not Found"
-    with pytest.raises(ValueError, match="not the status of an error"):
-        HttpError(200)
+
+
+@pytest.mark.parametrize("status", [200, 600, "no such egg", None])
+def test_throw_says_what_it_wants_instead_of_a_status_that_is_none(status: Any) -> None:
+    with pytest.raises(StatusError) as raised:
+        context().throw(status)
+    assert raised.value.problem == f"{status!r} is not the status of an error"
+    assert "ctx.throw(404, 'no such egg')" in raised.value.hint

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from tamago.app.errors import BadRequestError
 
 LONGEST_SHOWN: Final = 80  # characters of a value
 MOST_SHOWN: Final = 20  # bad values of one request
 _SECRET = re.compile(r"pass|secret|token|auth(?!ors?\b)|cookie|session|credential|api.?key|signature", re.IGNORECASE)
+_HIDDEN: Final = "***"
 
 Shown = str | int | float | bool | UnsetType | None
 
@@ -45,8 +46,35 @@ class BadValue:
     expected: str
 
     def __str__(self) -> str:
-        given = "nothing" if self.value is UNSET else repr(self.value)
-        return f"{self.source.value} {self.field}".rstrip() + f": expected {self.expected}, got {given}"
+        return f"{self.source.value} {self.field}".rstrip() + f": expected {self.expected}, got {self._given}"
+
+    @property
+    def _given(self) -> str:
+        return "nothing" if isinstance(self.value, UnsetType) else as_json(self.value)
+
+
+class BadPart(BadValue):
+    """A value with parts, such as a list. `value` describes it in words, which are told without quotes."""
+
+    __slots__ = ()
+
+    @property
+    def _given(self) -> str:
+        return str(self.value)
+
+
+def bad_value(source: Source, field: str, value: Any, expected: str) -> BadValue:
+    """Say that `value` should have been what is `expected`; as much of it is kept as may be shown."""
+    told = shown(source, field, value)
+    kind = BadPart if isinstance(value, (dict, list, tuple, bytes)) and told != _HIDDEN else BadValue
+    return kind(source=source, field=field, value=told, expected=expected)
+
+
+def as_json(value: object) -> str:
+    """Return a plain value as its client wrote it: null and true, not None and True. Text is in single quotes: it mostly stands in JSON."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
 
 
 def shown(source: Source, field: str, value: Any) -> Shown:
@@ -54,7 +82,7 @@ def shown(source: Source, field: str, value: Any) -> Shown:
     if isinstance(value, UnsetType):
         return value
     if source is Source.COOKIE or _SECRET.search(field):
-        return "***"
+        return _HIDDEN
     if value is None:
         return None
     if isinstance(value, (bool, float)):
@@ -70,10 +98,16 @@ def shown(source: Source, field: str, value: Any) -> Shown:
 def _text(value: Any) -> str:
     """Name what is no plain value by what it is; its parts may be secret, and many."""
     if isinstance(value, dict):
-        return f"an object of {len(value)} fields"
-    if isinstance(value, (list, tuple, bytes)):
-        return f"{len(value)} {'bytes' if isinstance(value, bytes) else 'items'}"
+        return f"an object of {_count(value, 'field')}"
+    if isinstance(value, bytes):
+        return _count(value, "byte")
+    if isinstance(value, (list, tuple)):
+        return f"an array of {_count(value, 'item')}"
     return type(value).__name__ if not isinstance(value, int) else f"a number of {value.bit_length()} bits"
+
+
+def _count(parts: Sized, what: str) -> str:
+    return f"{len(parts)} {what}{'' if len(parts) == 1 else 's'}"
 
 
 def bad_request(problems: Sequence[BadValue]) -> BadRequestError:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, inspect
 
-from tamago.app.binding.bad_values import BadValue, Source, bad_request, shown
+from tamago.app.binding.bad_values import BadValue, Source, bad_request, bad_value
 from tamago.app.binding.contract import Context
 from tamago.app.binding.explaining import describe, reasons
 from tamago.app.binding.parameters import Parameter
@@ -66,7 +66,7 @@ class BodyReader:
         ]
 
     def _bad(self, field: str, value: Any, expected: str) -> BadValue:
-        return BadValue(source=Source.BODY, field=field, value=shown(Source.BODY, field, value), expected=expected)
+        return bad_value(Source.BODY, field, value, expected)
 
     def _check_type(self, kind: str, raw: bytes) -> None:
         """Refuse other types. Also none at all: a page elsewhere may send that without asking the browser's permission."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, inspect
 
-from tamago.app.binding.bad_values import LONGEST_SHOWN, MOST_SHOWN
+from tamago.app.binding.bad_values import LONGEST_SHOWN, MOST_SHOWN, as_json
 from tamago.app.binding.shapes import ObjectType, object_of, plain
 
 DEEPEST: Final = 20  # levels of a document; below that, msgspec's first reason has to do
@@ -126,9 +126,9 @@ def _expected(text: str) -> str:
 
 def _choices(info: inspect.Type) -> str:
     if isinstance(info, inspect.EnumType):
-        return "one of " + ", ".join(repr(member.value) for member in info.cls)
+        return "one of " + ", ".join(as_json(member.value) for member in info.cls)
     if isinstance(info, inspect.LiteralType):
-        return "one of " + ", ".join(map(repr, info.values))
+        return "one of " + ", ".join(map(as_json, info.values))
     return ""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tamago.app.binding.bad_values import BadValue, Source, bad_request, shown
+from tamago.app.binding.bad_values import BadValue, Source, bad_request, bad_value
 from tamago.app.binding.bodies import BodyReader, shape_fields
 from tamago.app.binding.contract import Context
 from tamago.app.binding.explaining import Reason, describe, reasons
@@ -61,5 +61,4 @@ def _reasons(value: Any, parameter: Parameter) -> list[Reason]:
 
 
 def _bad(parameter: Parameter, field: str, reason: Reason) -> BadValue:
-    source = parameter.source
-    return BadValue(source=source, field=field, value=shown(source, field, reason.value), expected=reason.expected)
+    return bad_value(parameter.source, field, reason.value, reason.expected)

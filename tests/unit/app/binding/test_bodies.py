@@ -101,8 +101,12 @@ class Strict(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
         ('{"firstName":"a","other":1}', ["body other: expected no such field, got 1"]),
         ('{"first_name":"a"}', ["body firstName: expected str, got nothing", "body first_name: expected no such field, got 'a'"]),
         ('{"firstName":"a","numbers":{"b":"c"}}', ["body numbers[...]: expected int, got '…'"]),
-        ('{"firstName":"nobody"}', ["body: expected another value (nobody is no name), got 'an object of 1 fields'"]),
-        ("[]", ["body: expected object, got '0 items'"]),
+        ('{"firstName":"nobody"}', ["body: expected another value (nobody is no name), got an object of 1 field"]),
+        ("null", ["body: expected object, got null"]),
+        ('{"firstName":null}', ["body firstName: expected str, got null"]),
+        ('{"firstName":true}', ["body firstName: expected str, got true"]),
+        ('{"firstName":"a","numbers":[1]}', ["body numbers: expected object, got an array of 1 item"]),
+        ("[]", ["body: expected object, got an array of 0 items"]),
     ],
 )
 def test_unknown_fields_renamed_ones_and_checks_of_the_struct_itself_are_told(text: str, problems: list[str]) -> None:

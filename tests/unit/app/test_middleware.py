@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import pytest
-from tests.unit.app.fakes import FakeApplication, FakeExchange, request
+from tests.unit.app.fakes import FakeApplication, FakeExchange, context, request
 
 from tamago.app.config.models import BodyParser, MetaOptions, NotFound, RequestId, RequestTimeout
 from tamago.app.context import Context
@@ -294,3 +294,13 @@ async def test_an_edge_that_gives_ids_tells_them_itself() -> None:
     exchange.request_id = "edge-1"  # type: ignore[attr-defined]
     await app.answer(exchange, app.built_in("request_id"))
     assert (exchange["x-request-id"], exchange.data) == (None, b"edge-1")
+
+
+def test_a_route_without_a_limit_pays_for_no_coroutine_although_another_has_one() -> None:
+    app = FakeApplication()
+    app.router.get("/", hello)
+    app.router.get("/slow", hello, timeout=1)
+    (limit,) = app.built_in("request_timeout")
+    following = asyncio.sleep(0)
+    assert limit.run(context(request("GET", "/"), app=app), lambda ctx: following) is following
+    following.close()

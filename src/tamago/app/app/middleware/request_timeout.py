@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from tamago.app.chain import CallNext, Middleware
@@ -19,18 +20,20 @@ def middleware(options: Any, app: Any) -> Middleware | None:
     if not default and not any(route.timeout for route in app.router.routes):
         return None
 
-    async def request_timeout(ctx: Context, call_next: CallNext) -> None:
+    # No coroutine: a request without a limit pays for one look at its route, although another route has one.
+    def request_timeout(ctx: Context, call_next: CallNext) -> Awaitable[object]:
         own = ctx.route.timeout
         seconds = default if own is None else own
-        if not seconds:
-            await call_next(ctx)
-            return
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                await call_next(ctx)
-        except TimeoutError:
-            if not limit.expired():
-                raise  # somebody else's
-            raise HttpError(503, f"the request took longer than {seconds:g} seconds", expose=False) from None
+        return _limited(ctx, call_next, seconds) if seconds else call_next(ctx)
 
     return request_timeout
+
+
+async def _limited(ctx: Context, call_next: CallNext, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            await call_next(ctx)
+    except TimeoutError:
+        if not limit.expired():
+            raise  # somebody else's
+        raise HttpError(503, f"the request took longer than {seconds:g} seconds", expose=False) from None

@@ -85,6 +85,7 @@ def locate(declared: Declared, directory: Path, installed: Installed, names: Ite
 
 def load(declared: Declared, package: str) -> Found:
     """Import the plugin and check that it is the one that was meant. What its code raises comes through unchanged."""
+    _check_place(declared)
     module = _import(declared, package)
     directory = _directory(declared, module)
     plugin = getattr(module, "plugin", None)
@@ -102,11 +103,16 @@ def load(declared: Declared, package: str) -> Found:
     return Found(package=module.__name__, directory=directory, plugin=plugin, version=plugin.version or _version(module))
 
 
-def _dotted(declared: Declared, path: Path, directory: Path) -> str:
-    if not path.is_dir():
+def _check_place(declared: Declared) -> None:
+    if declared.path is not None and not declared.path.is_dir():
         raise PluginNotFoundError(
-            f"the plugin {declared.name!r} ({declared.source}) should be in {path}, which is no directory", hint="correct its path"
+            f"the plugin {declared.name!r} ({declared.source}) should be in {declared.path}, which is no directory", hint="correct its path"
         )
+
+
+def _dotted(declared: Declared, path: Path, directory: Path) -> str:
+    if declared.enable:  # one that is disabled need not be there, wherever it is said to be
+        _check_place(declared)
     # By the names as written: a link to elsewhere is still the application's own package.
     path = Path(os.path.normpath(path))
     parts = path.relative_to(directory).parts if path.is_relative_to(directory) else (path.name,)

@@ -419,6 +419,16 @@ def test_a_directory_that_is_missing_or_no_package_is_an_error(blog: Project) ->
         blog.plugins()
 
 
+def test_a_directory_that_is_missing_is_no_error_where_the_plugin_is_disabled_and_not_needed(blog: Project) -> None:
+    framework = blog.framework("eggs")
+    blog.install("eggs/config/plugin.py", "plugins = {'db': {'path': 'plugins/db', 'enable': False}}")
+    assert blog.order(framework) == []
+    plugins(blog, cache={"dependencies": ("db",)})
+    declare(blog, cache=True)
+    with pytest.raises(PluginNotFoundError, match="which is no directory"):
+        blog.plugins(framework)
+
+
 def test_a_directory_with_a_name_that_cannot_be_imported_is_an_error(blog: Project) -> None:
     blog.write("plugins/my-db/__init__.py")
     blog.write("config/plugin.py", "plugins = {'db': {'path': 'plugins/my-db'}}")

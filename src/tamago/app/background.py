@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from tamago.app.current import current
+from tamago.app.errors import ExitError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -69,7 +70,10 @@ class BackgroundTasks:
         current.set(ctx)
         began = perf_counter()
         try:
-            await _begin(work, ctx, label)
+            try:
+                await _begin(work, ctx, label)
+            except SystemExit as exit_:
+                raise ExitError(exit_) from exit_  # out of a task it would end the loop, and the worker with it
         except Exception as error:  # noqa: BLE001 - logged by whatever logger it is
             self._log().exception("[background] task %s fail (%dms)", label, (perf_counter() - began) * 1000)
             self._events.emit("error", error, ctx)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tamago.app.current import current
+from tamago.app.errors import ExitError
 from tamago.app.respond import respond
 from tamago.app.route_finding import find_route
 
@@ -78,7 +79,7 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
             rest = respond(ctx)
             if rest is not None:
                 await rest
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every error is an answer
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001 - every error is an answer; Ctrl-C is none
             await answer_error(ctx, error)
         finally:
             if responded:
@@ -97,10 +98,12 @@ def _of_what_it_waited_for(cancelled: asyncio.CancelledError) -> Exception:
     return error
 
 
-async def answer_error(ctx: Context, error: Exception | asyncio.CancelledError) -> None:
+async def answer_error(ctx: Context, error: Exception | asyncio.CancelledError | SystemExit) -> None:
     """Answer with what `on_error` makes of it. Raises the error itself once the answer has begun: then it can only be cut."""
     if isinstance(error, asyncio.CancelledError):
         error = _of_what_it_waited_for(error)
+    elif isinstance(error, SystemExit):
+        error = ExitError(error)
     app = ctx.app
     if ctx.exchange.gone and isinstance(error, ConnectionError):
         return  # the client left, which is no failure

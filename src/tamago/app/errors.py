@@ -90,3 +90,13 @@ class UnsafeRedirectError(BadRequestError):
             hint=f"{url[:200]!r} is neither a path on this site nor an http(s) URL; to mean it, set `location` and `status` yourself",
         )
         self.url = url
+
+
+class ExitError(TamagoError):
+    """Work for a request, or in the background, called `sys.exit` (as libraries for commands do): that fails, and the process lives on."""
+
+    def __init__(self, raised: SystemExit) -> None:
+        super().__init__(
+            f"sys.exit({raised.code!r}) was called, which ends no worker", hint="raise an HttpError, or return; see the call above"
+        )
+        self.__cause__ = raised

@@ -9,7 +9,7 @@ from tamago.app.anonymous import AnonymousExchange
 from tamago.app.asgi_exchange import AsgiExchange, Receive, Scope, Send
 from tamago.app.current import current
 from tamago.app.dispatch import answer_error, call_route
-from tamago.app.errors import HttpError
+from tamago.app.errors import ExitError, HttpError
 from tamago.app.respond import respond
 from tamago.app.route_finding import find_websocket
 from tamago.app.websocket import WebSocket, WebSocketClosedError
@@ -42,6 +42,8 @@ async def serve_websocket(context: type[Context], scope: Scope, receive: Receive
         pass  # the client left, and the handler had nothing to do about it
     except Exception as error:  # noqa: BLE001 - every error is an answer
         await _fail(ctx, error)
+    except SystemExit as exit_:
+        await _fail(ctx, ExitError(exit_))
     finally:
         current.reset(token)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.unit.app.fakes import FakeApplication, FakeExchange, context, request
 
 from tamago.app.context import Context
 from tamago.app.current import current_context
-from tamago.app.errors import HttpError
+from tamago.app.errors import ExitError, HttpError
 from tamago.app.event_stream import Event, EventStream
 from tamago.app.response_value import Response
 from tamago.app.streaming import Filler, stream
@@ -353,7 +354,7 @@ def _setting(body: Any) -> Any:
     return handler
 
 
-def _raising(error: Exception) -> Any:
+def _raising(error: BaseException) -> Any:
     async def handler(ctx: Context) -> None:
         ctx.body = "half"
         ctx.etag = "x"
@@ -394,6 +395,30 @@ async def test_what_a_handler_waited_for_being_cancelled_is_an_error_like_any_ot
     assert (exchange.status, exchange.data) == (500, b"Internal Server Error")
     assert "RuntimeError: what the handler waited for was cancelled" in caplog.text
     assert "await job" in caplog.text
+
+
+async def test_an_exit_is_an_error_of_its_request_and_the_cause_is_told(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(ctx: Context) -> None:
+        sys.exit("no such option")
+
+    told: list[Any] = []
+    app.events.on("error", lambda error, ctx: told.append(error))
+    app.router.get("/", handler)
+    exchange = await app.answer(request("GET", "/"))
+    assert (exchange.status, exchange.data) == (500, b"Internal Server Error")
+    assert [type(error) for error in told] == [ExitError]
+    assert "sys.exit('no such option') was called, which ends no worker" in caplog.text
+    assert 'sys.exit("no such option")' in caplog.text
+
+
+async def test_ctrl_c_is_no_error_of_a_request(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:
+    """It is for whoever runs the process, such as tests; a worker never gets it."""
+    app.router.get("/", _raising(KeyboardInterrupt()))
+    exchange = request("GET", "/")
+    with pytest.raises(KeyboardInterrupt):
+        await app.answer(exchange)
+    assert exchange.status == 0
+    assert not caplog.records
 
 
 async def test_a_request_that_is_cancelled_itself_is_not_answered(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:

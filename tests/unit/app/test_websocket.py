@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.unit.app.fakes import FakeApplication
 
 from tamago.app.context import Context
 from tamago.app.current import current_context
-from tamago.app.errors import HttpError
+from tamago.app.errors import ExitError, HttpError
 from tamago.app.websocket import WebSocketClosedError
 from tamago.app.websocket_dispatch import serve_websocket
 
@@ -146,18 +147,21 @@ async def test_sending_to_a_client_that_left_is_no_failure(app: FakeApplication,
     assert not caplog.records
 
 
-async def test_a_handler_that_fails_is_logged_and_closes_with_1011(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("error", "kind"), [(LookupError("the inside"), LookupError), (SystemExit("the inside"), ExitError)])
+async def test_a_handler_that_fails_is_logged_and_closes_with_1011(
+    app: FakeApplication, caplog: pytest.LogCaptureFixture, error: BaseException, kind: type[Exception]
+) -> None:
     told: list[Any] = []
     app.events.on("error", lambda error, ctx: told.append((type(error), ctx.path)))
 
     async def failing(ctx: Context) -> None:
         await ctx.websocket.accept()
-        raise LookupError("the inside")
+        raise error
 
     client = await served(app, failing)
     assert client.got[-1] == {"type": "websocket.close", "code": 1011, "reason": ""}
     assert "the inside" in caplog.text
-    assert told == [(LookupError, "/ws/7")]
+    assert told == [(kind, "/ws/7")]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +172,7 @@ async def test_a_handler_that_fails_is_logged_and_closes_with_1011(app: FakeAppl
         ("silent", "/elsewhere", 404, b"Not Found"),
         ("own", "/ws/7", 429, b"later"),
         ("fail", "/ws/7", 500, b"Internal Server Error"),
+        ("leave", "/ws/7", 500, b"Internal Server Error"),
     ],
 )
 async def test_a_websocket_that_is_not_accepted_gets_an_answer(
@@ -184,7 +189,10 @@ async def test_a_websocket_that_is_not_accepted_gets_an_answer(
     async def fail(ctx: Context) -> None:
         raise LookupError
 
-    handlers: dict[str, Handler] = {"refuse": refuse, "silent": silent, "own": own, "fail": fail}
+    async def leave(ctx: Context) -> None:
+        sys.exit(3)
+
+    handlers: dict[str, Handler] = {"refuse": refuse, "silent": silent, "own": own, "fail": fail, "leave": leave}
     client = await served(app, handlers[handler], path=path)
     assert client.kinds == ["http.response.start", "http.response.body"]
     assert (client.got[0]["status"], client.got[1]["body"]) == (status, data)

@@ -15,6 +15,7 @@ from tests.web.edge import until
 import tamago
 from tamago.app import Context
 from tamago.app.current import current_context
+from tamago.app.errors import ExitError
 from tamago.app.events import UnknownEventError
 from tamago.core.lifecycle import CloseTimeoutError
 
@@ -100,6 +101,19 @@ async def test_background_work_that_fails_is_logged_and_an_error_event(site: Pro
         await app.background_tasks_finished()
     assert errors == [("no broom", True)]
     assert "sweep fail" in caplog.text
+
+
+async def test_background_work_that_exits_fails_and_ends_no_process(site: Project, caplog: pytest.LogCaptureFixture) -> None:
+    async def sweep(ctx: Context) -> None:
+        sys.exit(3)
+
+    errors: list[Any] = []
+    async with site.running() as app:
+        app.on("error", lambda error, ctx: errors.append(type(error)))
+        app.run_in_background(sweep)
+        await app.background_tasks_finished()
+    assert errors == [ExitError]
+    assert "sys.exit(3) was called" in caplog.text
 
 
 async def test_background_work_is_finished_before_anything_is_closed(site: Project) -> None:

@@ -120,6 +120,20 @@ def test_a_directory_in_plural_that_nobody_reads_is_refused(site: Project) -> No
         site.load()
 
 
+def test_schedules_which_nothing_runs_are_warned_of_in_one_line(site: Project, caplog: pytest.LogCaptureFixture) -> None:
+    site.plugin("one", {"app/schedule/sweep.py": "every = 60"})
+    site.enable("one")
+    site.write({"app/schedule/__init__.py": ""})
+    site.load()
+    Agent.load(site.directory)
+    site.write({"app/schedule/mail.py": "every = 60"})
+    site.load()
+    first, second = caplog.messages
+    one, own = site.libraries / "one/app/schedule", site.directory / "app/schedule"
+    assert first.startswith(f"nothing runs the schedules in {one}: ")
+    assert second.startswith(f"nothing runs the schedules in {one}, {own}: ")
+
+
 # ── services ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SERVICE = "from tamago.app import Service\n\nclass {name}Service(Service):\n    made = 0\n    def who(self):\n        return {by!r}\n"

@@ -155,8 +155,12 @@ class Application(BaseApplication):
         self.table = self.router.compile(endpoint_of)
 
     async def check(self) -> None:
-        """Check the middlewares and compile the routes as well. Factories of middleware are not called: they may open things."""
+        """Import custom directories, check the middlewares and compile the routes as well.
+
+        Nothing is made of the classes found, and factories of middleware are not called: they may open things.
+        """
         await super().check()
+        self.load_custom()
         check_middleware(self.config["core_middleware"], self.config["middleware"], self.middleware_factories, self.config)
         self.register_routes()
         self._compile_routes(outer=0)

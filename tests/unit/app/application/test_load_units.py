@@ -134,6 +134,13 @@ def test_schedules_which_nothing_runs_are_warned_of_in_one_line(site: Project, c
     assert second.startswith(f"nothing runs the schedules in {one}, {own}: ")
 
 
+async def test_a_check_finds_a_custom_loader_of_a_directory_that_does_not_exist(site: Project) -> None:
+    site.configure(custom_loader={"repository": {"directory": "app/repositry"}})
+    app = site.load()
+    with pytest.raises(LoadError, match=r"custom_loader\.repository: there is no directory .*app/repositry"):
+        await app.check()
+
+
 # ── services ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SERVICE = "from tamago.app import Service\n\nclass {name}Service(Service):\n    made = 0\n    def who(self):\n        return {by!r}\n"

@@ -191,8 +191,14 @@ class RequestReader:
             logger.error("a bug in the HTTP parser's callbacks", exc_info=error.__context__ or error)
             self.cut()
             return
-        too_long = len(self._target) > self.server.options.limit_request_line
-        self.refuse(refusals.URI_TOO_LONG if too_long else bad_request(str(error)))
+        self.refuse(self._why_broken(error))
+
+    def _why_broken(self, error: Exception) -> Refusal:
+        if len(self._target) > self.server.options.limit_request_line:
+            return refusals.URI_TOO_LONG
+        if self._parser.get_http_version() >= "2":  # the preface of HTTP/2 among them, at which the parser would hand over to another one
+            return refusals.VERSION_NOT_SUPPORTED
+        return bad_request(str(error))
 
     def _upgraded(self, rest: bytes) -> bytes:
         """The client asked for another protocol; without one to switch to, HTTP goes on after the request."""

@@ -76,7 +76,7 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         (
             "All kinds of requests at once while workers are kicked, reloaded and recycled. A request is lost unless its answer is "
             "complete, correct and the only one; `told to ask again` are pipelined requests after an answer with `Connection: close`, and "
-            "websockets that were closed with 1012 or refused with 503."
+            "websockets that were closed with 1012."
         ),
     ),
     "connections": (

@@ -1,8 +1,8 @@
 """All kinds of traffic at once, in a process of its own: `python -m benchmarks.traffic PORT` runs until end of input, prints JSON.
 
 For the application `apps/drained.py`. Nothing is tried again unless the server said that it would not answer: with `Connection: close` on
-the answer before, with 503 to a websocket's handshake, or by closing a connection on which nothing had been asked. Anything else that
-is no complete and correct answer is lost, and kept with its story.
+the answer before, with 1012 on a websocket, or by closing a connection on which nothing had been asked. Anything else that is no complete
+and correct answer is lost, and kept with its story.
 """
 
 from __future__ import annotations
@@ -256,11 +256,7 @@ class Traffic:
             key = base64.b64encode(os.urandom(16)).decode()
             async with asyncio.timeout(TIMEOUT):
                 wire.ask("GET", "/", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13")
-                status, fields = await wire.head()
-                if status == 503 and "retry-after" in fields:
-                    await wire.reader.readexactly(int(fields["content-length"]))
-                    self.tally.again[kind] += 1
-                    return
+                status, _ = await wire.head()
                 if status != 101:
                     raise LostError(f"status {status}")
                 for number in range(MESSAGES):

@@ -13,7 +13,7 @@ import pytest
 from tests.web.apps import TEXT, hello, no_lifespan
 from tests.web.conftest import Run
 from tests.web.edge import Served, request, serving, until
-from tests.web.frames import HANDSHAKE
+from tests.web.frames import CLOSE, FIN, HANDSHAKE, frame, read_close
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -177,42 +177,74 @@ def test_a_header_that_may_not_be_in_the_answer_is_a_500(run: Run, caplog: pytes
     run(main())
 
 
-def test_a_drain_refuses_who_is_not_accepted_yet_and_the_application_hears_of_it(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_drain_lets_the_application_decide_and_then_closes_with_1012(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        entered, heard = asyncio.Event(), asyncio.Event()
+        entered, opened = asyncio.Event(), asyncio.Event()
+        heard: list[object] = []
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await no_lifespan(scope)
             await receive()
             entered.set()
-            assert (await receive())["type"] == "websocket.disconnect"
+            await opened.wait()
             await send({"type": "websocket.accept"})
             try:
                 await send({"type": "websocket.send", "text": "too late"})
             except OSError:
-                heard.set()
+                heard.append((await receive())["code"])
+                raise
 
         async with serving(app) as served:
             connecting = asyncio.create_task(client(served).__aenter__())
             await entered.wait()
             draining = asyncio.create_task(served.edge.drain(closing=False))
-            with pytest.raises(InvalidStatus) as caught:
-                await connecting
-            assert caught.value.response.status_code == 503
-            await heard.wait()
+            await until(lambda: served.edge.server.draining)
+            opened.set()
+            ws = await connecting
+            with pytest.raises(ConnectionClosed) as caught:
+                await ws.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1012
             await draining
+            assert heard == [1012]
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     run(main())
 
 
-def test_a_drain_refuses_who_waits_for_another_answer_only_after_that(run: Run) -> None:
+@pytest.mark.parametrize("begun", [False, True], ids=["all of it", "its second half"])
+def test_a_handshake_that_reaches_a_draining_worker_is_answered_and_then_told_to_come_back(run: Run, begun: bool) -> None:
+    async def main() -> None:
+        app = Echo()
+        async with serving(app, linger=5.0) as served:
+            raw = await served.connect()
+            asked = request("GET", "/", *HANDSHAKE)
+            at = len(asked) // 2 if begun else 0
+            await raw.send(asked[:at])
+            await until(lambda: len(served.edge.server.connections) == 1)
+            draining = asyncio.create_task(served.edge.drain(closing=False))
+            await until(lambda: served.edge.server.draining)
+            await raw.send(asked[at:])
+            assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert await read_close(raw) == (1012, "")
+            await raw.send(frame(FIN | CLOSE, (1012).to_bytes(2, "big")))
+            assert await raw.rest() == b""
+            await draining
+            assert app.messages == [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1012, "reason": ""}]
+
+    run(main())
+
+
+def test_a_drain_that_finds_a_websocket_behind_another_answer_closes_it_after_that(run: Run) -> None:
     async def main() -> None:
         opened = asyncio.Event()
+        echo = Echo()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await no_lifespan(scope)
-            assert scope["type"] == "http", "the websocket is not for it any more"
+            if scope["type"] == "websocket":
+                await echo(scope, receive, send)
+                return
             await send({"type": "http.response.start", "status": 200, "headers": TEXT})
             await send({"type": "http.response.body", "body": b"one ", "more_body": True})
             await opened.wait()
@@ -225,10 +257,11 @@ def test_a_drain_refuses_who_waits_for_another_answer_only_after_that(run: Run) 
             draining = asyncio.create_task(served.edge.drain(closing=False))
             await until(lambda: served.edge.server.draining)
             opened.set()
-            stream, refused = await raw.reply(), await raw.reply()
-            assert (stream.body, refused.status) == (b"one two", 503)
-            assert await raw.rest() == b""
+            assert (await raw.reply()).body == b"one two"
+            assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert await read_close(raw) == (1012, "")
             await draining
+            assert echo.messages[-1]["code"] == 1012
 
     run(main())
 

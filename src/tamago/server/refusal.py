@@ -44,5 +44,4 @@ CODING_UNKNOWN = Refusal(status=501, why="chunked is the only transfer coding kn
 VERSION_NOT_SUPPORTED = Refusal(status=505, why="use HTTP/1.1")
 OVERLOADED = Refusal(status=503, why="too many requests at once", closes=False, fields=((b"retry-after", b"1"),))
 INTERNAL_ERROR = Refusal(status=500, why="the application failed", closes=False)
-RESTARTING = Refusal(status=503, why="the server restarts", fields=((b"retry-after", b"1"),))
 NO_WEBSOCKETS = Refusal(status=501, why="websockets are not available here")

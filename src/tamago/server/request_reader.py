@@ -357,8 +357,6 @@ class RequestReader:
             exchange.version = version
             exchange.keep_alive = exchange.plain = False
             self._upgrading = exchange
-            if self.server.draining:
-                exchange.refusal = refusals.RESTARTING
         return exchange
 
     def _too_large(self, exchange: Exchange) -> Refusal | None:

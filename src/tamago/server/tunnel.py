@@ -17,7 +17,7 @@ class Tunnel(Protocol):
         """The connection's deadline, which the tunnel has set, is past."""
 
     def go_away(self) -> None:
-        """The server stops."""
+        """The server stops; what is not open yet may still open, and ends right after that."""
 
     def lost(self) -> None:
         """The connection is gone."""

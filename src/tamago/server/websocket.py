@@ -13,7 +13,6 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from tamago.server import refusal as refusals
 from tamago.server.response_head import encode, response_head
 from tamago.server.websocket_frames import Closing, Frames, logger
 
@@ -120,6 +119,8 @@ class WebSocket:
         early, self._early = self._early, b""
         if early:
             self.data_received(early)
+        if self._connection.server.draining:
+            self.go_away()
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin to close from this side. Raises the library's ProtocolError for a code or reason that cannot be sent."""
@@ -169,13 +170,8 @@ class WebSocket:
             self._choke()
 
     def go_away(self) -> None:
-        """The server stops: tell the client to come back."""
-        if self.phase is not Phase.HANDSHAKE:
-            self.close(RESTARTING)
-        elif self._exchange is self._connection.current:
-            self._exchange.refuse(refusals.RESTARTING)
-        else:
-            self._exchange.refusal = refusals.RESTARTING  # said when its turn comes: there are answers before it
+        """The server stops: tell the client to come back. One that the application has not accepted yet hears it right after that."""
+        self.close(RESTARTING)
 
     def lost(self) -> None:
         """The connection is gone. What the client sent before can still be taken, with the reason it gave for leaving."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 import pytest
 from tests.process import proc
@@ -16,6 +17,8 @@ from tests.process.http_client import Connection, get
 from tests.process.load import Load
 from tests.process.privilege import needs_root
 from tests.process.site import Site
+
+from tamago.cluster.sticky import slot_index
 
 SLOTS = 4
 SOURCES = [f"127.{number % 3}.{number % 7}.{number}" for number in range(10, 210)]
@@ -54,6 +57,22 @@ def test_a_client_address_keeps_its_slot_over_restart_reload_and_scaling(start: 
     refused = cluster.cli("scale", "5")
     assert refused.returncode == 1
     assert "a sticky cluster that was started with 4 slots cannot have 5" in refused.stderr
+
+
+def test_ipv4_clients_of_a_listener_for_both_families_spread_evenly_over_their_slots(start: Start) -> None:
+    cluster = start("--sticky", "--linger", "0", "--bind", "[::]:0", port=None, workers=SLOTS)
+
+    def slots() -> dict[str, int]:
+        return {source: get(("127.0.0.1", cluster.port), "/who", source=source).json()["slot"] for source in SOURCES}
+
+    before = slots()
+    # The worker sees ::ffff:127.0.0.10, the program the packet before it, which is of IPv4.
+    assert before == {source: slot_index(ip_address(source).packed, SLOTS) + 1 for source in SOURCES}
+    assert chi_square(before) < CRITICAL, Counter(before.values())
+    assert get(("::1", cluster.port), "/who").json()["slot"] == slot_index(ip_address("::1").packed, SLOTS) + 1
+    cluster.signal(signal.SIGHUP)
+    cluster.expect_generation(2)
+    assert slots() == before
 
 
 def source_for(cluster: Cluster, slot: int) -> str:
@@ -155,6 +174,15 @@ def test_ipv6_addresses_keep_their_slots_too(site: Site, start: Start) -> None:
     cluster.output.mark()
     proc.end(cluster.workers()[2])
     cluster.expect_ready(slot=2)
+    assert slots() == before
+    cluster.signal(signal.SIGHUP)
+    cluster.expect_generation(2)
+    assert slots() == before
+    assert cluster.cli("scale", "3").returncode == 0
+    assert slots() == {source: slot % SLOTS or 1 for source, slot in before.items()}
+    cluster.output.mark()
+    assert cluster.cli("scale", "4").returncode == 0
+    cluster.expect("every slot serves its own clients")
     assert slots() == before
 
 

@@ -120,6 +120,10 @@ def _texts(proxies: TrustedProxies) -> dict[str, Raw]:
 # ── values of ours ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+# Those of strftime are in the language that an application may have set for its process, which no log reader expects.
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 class _Clock:
     """Says when a request came; formats each second once."""
 
@@ -132,7 +136,8 @@ class _Clock:
     def __call__(self, exchange: LoggedExchange) -> str:
         second = int(exchange.log.epoch + exchange.began)
         if second != self._second:
-            text = time.strftime(self._form, time.localtime(second))
+            local = time.localtime(second)
+            text = time.strftime(self._form.replace("%b", _MONTHS[local.tm_mon - 1]), local)
             self._text = f"{text[:-2]}:{text[-2:]}" if self._colon else text
             self._second = second
         return self._text

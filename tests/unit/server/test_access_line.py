@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_the_combined_format_is_what_log_readers_know() -> None:
     assert re.fullmatch(pattern, text("combined"))
     assert text(COMBINED) == text("combined")
     assert re.fullmatch(r'192\.0\.2\.7 - - \[[^]]+\] "GET /a\?b=1 HTTP/1\.1" 200 5\n', text("common"))
+
+
+def test_a_date_is_in_english_whatever_language_the_application_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.strftime
+    monkeypatch.setattr(time, "strftime", lambda form, when: real(form.replace("%b", "Mär"), when))  # a German C library in March
+    march = SimpleNamespace(epoch=1_773_500_000.0)
+    assert "/Mar/2026:" in text("common", log=march)
 
 
 def test_json_has_numbers_as_numbers_and_what_is_missing_as_null() -> None:

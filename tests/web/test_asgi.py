@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.web.apps import answer, hello, no_lifespan
 from tests.web.conftest import Run
-from tests.web.edge import Client, context, request, serving
+from tests.web.edge import Client, CountingMeter, context, request, running, serving
 
 from tamago.server.asgi import Receive, Scope, Send
 from tamago.server.lifespan import StartupFailedError
@@ -142,6 +144,31 @@ def test_what_an_application_adds_to_its_scope_is_in_no_other(run: Run) -> None:
         async with serving(app) as served:
             client = await served.connect()
             assert [(await client.get()).status for _ in range(2)] == [200, 200]
+
+    run(main())
+
+
+def test_an_ipv4_client_of_a_listener_for_both_families_has_the_address_it_has_elsewhere(run: Run) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await no_lifespan(scope)
+        seen.append((scope["client"], scope["server"]))
+        await answer(send)
+
+    async def main() -> None:
+        meter = CountingMeter()
+        listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        listener.setblocking(False)
+        async with running(AsgiWorker(app, context(meter=meter)), meter, listener) as served:
+            port = served.address[1]
+            for host in ("127.0.0.1", "::1"):
+                reader, writer = await asyncio.open_connection(host, port)
+                client = Client(reader, writer)
+                own = writer.get_extra_info("sockname")[1]
+                assert (await client.get()).status == 200
+                await client.close()
+                assert seen.pop() == ((host, own), (host, port))
 
     run(main())
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # answer with it; so the sending side is closed first (RFC 9112, 9.6).
 _LINGER = 2.0
 
+# How a listener for both families writes an IPv4 address. Nobody who compares addresses expects it.
+_MAPPED = "::ffff:"
+
 
 class Connection(RequestReader, asyncio.Protocol):
     """A client's connection. Invariant: requests are answered one at a time, in the order they came."""
@@ -62,6 +65,9 @@ class Connection(RequestReader, asyncio.Protocol):
         self.client: tuple[str, int] | None = None
         if not isinstance(own, tuple):  # a Unix socket; `sock.family` would make an enum of its answer first
             self.peer: tuple[str, int | None] = (os.fsdecode(own), None)  # our own end; bytes where the name is abstract
+        elif own[0].startswith(_MAPPED):
+            self.peer = (own[0].removeprefix(_MAPPED), own[1])
+            self.client = (address[0].removeprefix(_MAPPED), address[1])
         else:
             self.peer = (own[0], own[1])
             self.client = (address[0], address[1])

@@ -10,8 +10,23 @@ import zlib
 import pytest
 from tests.web.apps import no_lifespan
 from tests.web.conftest import Run
-from tests.web.edge import Served, serving, until
-from tests.web.frames import BINARY, CLOSE, CONT, DEFLATE, FIN, PING, PONG, RSV1, TEXT, frame, read_close, read_frame, shake_hands
+from tests.web.edge import Served, request, serving, until
+from tests.web.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    DEFLATE,
+    FIN,
+    HANDSHAKE,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    frame,
+    read_close,
+    read_frame,
+    shake_hands,
+)
 from tests.web.test_websocket import Echo, client
 
 from tamago.server.asgi import Receive, Scope, Send
@@ -82,6 +97,38 @@ def test_what_breaks_the_rules_is_told_so_and_not_heard_any_more(run: Run, how: 
             assert await raw.rest() == b""
             await until(lambda: not served.meter.in_flight)
             assert app.heard == ["before", code]
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [5, 40_000])
+def test_what_comes_before_the_accept_waits_for_it(run: Run, size: int) -> None:
+    async def main() -> None:
+        async with serving(Echo()) as served:
+            raw = await served.connect()
+            await raw.send(request("GET", "/", *HANDSHAKE), frame(FIN | TEXT, b"x" * size), frame(FIN | TEXT, b"more"))
+            await raw.reader.readuntil(b"\r\n\r\n")
+            assert await read_frame(raw) == (FIN | TEXT, b"x" * size)
+            assert await read_frame(raw) == (FIN | TEXT, b"more")
+
+    run(main())
+
+
+def test_who_sends_much_before_the_accept_is_cut_off(run: Run) -> None:
+    async def main() -> None:
+        heard: list[object] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            await receive()
+            heard.append(await receive())
+
+        async with serving(app) as served:
+            raw = await served.connect()
+            await raw.send(request("GET", "/", *HANDSHAKE), frame(FIN | BINARY, b"x" * 70_000))
+            assert await raw.reset()
+            await until(lambda: not served.meter.in_flight)
+            assert heard == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
 
     run(main())
 

@@ -167,6 +167,8 @@ class RequestReader:
                 return
             self._feed(data[:SLICE])
             data = data[SLICE:]
+        if data and self.tunnel is not None:  # which began in the middle of what came
+            self.tunnel.data_received(bytes(data))
 
     def _check_unfinished(self) -> None:
         """Look at a head, chunk line or trailer that has begun and not ended."""

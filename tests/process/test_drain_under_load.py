@@ -9,17 +9,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.process.harness import Start
 from tests.process.site import Site
+from tests.process.test_tls import CERTIFIED, certify
+from tests.web.certificates import ca, leaf
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_no_request_of_any_kind_is_lost_while_workers_are_swapped(site: Site, start: Start) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["in clear", "with TLS"])
+def test_no_request_of_any_kind_is_lost_while_workers_are_swapped(site: Site, start: Start, tls: bool) -> None:
     site.write("main.py", (ROOT / "benchmarks/apps/drained.py").read_text())
     seen = site.root / "seen"
-    cluster = start("--max-requests", "400", workers=2, environment={"BENCH_SEEN": str(seen)})
-    command = [sys.executable, "-m", "benchmarks.traffic", str(cluster.port)]
+    if tls:
+        certify(site, leaf("localhost"))
+    flags = CERTIFIED if tls else ()
+    cluster = start("--max-requests", "400", *flags, workers=2, environment={"BENCH_SEEN": str(seen)})
+    trust = ("--ca", str(site.write("ca.pem", ca().cert_pem.bytes().decode()))) if tls else ()
+    command = [sys.executable, "-m", "benchmarks.traffic", str(cluster.port), *trust]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as traffic:
         assert cluster.cli("kick", "1").returncode == 0
         assert cluster.cli("reload").returncode == 0

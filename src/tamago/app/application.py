@@ -147,12 +147,15 @@ class Application(BaseApplication):
 
     def _compile_routes(self, *, outer: int) -> None:
         """Make the table of the registered routes; `outer` is how many middlewares stand around all of them."""
-        endpoints = compile_handlers(self.router.routes, app=self)
+        bound = compile_handlers(self.router.routes, app=self)
 
         def endpoint_of(route: Route) -> Any:
-            return compile_chain(route.middleware, endpoints[route], outer=outer)
+            return compile_chain(route.middleware, bound[route].endpoint, outer=outer)
 
-        self.table = self.router.compile(endpoint_of)
+        def direct_of(route: Route) -> Any:
+            return None if route.middleware else bound[route].direct
+
+        self.table = self.router.compile(endpoint_of, direct_of)
 
     async def check(self) -> None:
         """Import custom directories, check the middlewares and compile the routes as well.

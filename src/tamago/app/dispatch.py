@@ -62,6 +62,7 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
     requested, responded = context.app.events.listeners("request"), context.app.events.listeners("response")
     enter = current.set
     run, after, always = chain.run, chain.after, chain.always
+    bare = run is call_route  # no middleware stands around, so nobody but us has to see the body that a handler returns
 
     async def answer(exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:
         ctx = context(exchange, route, params)
@@ -70,7 +71,10 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
             if requested:
                 emit("request", ctx)
             try:
-                await run(ctx)
+                direct = ctx.route.direct if bare else None
+                value = await (direct or run)(ctx)
+                if direct and value is not None:
+                    ctx.body = value
                 for act in after:
                     act(ctx)
             finally:

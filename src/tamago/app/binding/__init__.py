@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tamago.app.binding.bad_values import BadValue, Source
-from tamago.app.binding.compiling import compile_handler, compile_handlers
+from tamago.app.binding.compiling import Bound, compile_handler, compile_handlers
 from tamago.app.binding.contract import Endpoint
 from tamago.app.binding.errors import HandlerError, InjectionError
 from tamago.app.binding.injection import inject
@@ -13,6 +13,7 @@ from tamago.app.binding.service_index import ServiceIndex
 __all__ = [
     "BadValue",
     "Body",
+    "Bound",
     "Cookie",
     "Endpoint",
     "HandlerError",

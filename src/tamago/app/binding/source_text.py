@@ -32,6 +32,7 @@ class SourceText:
     free: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     views: dict[str, None] = field(default_factory=dict)  # of the context, in order of use
+    waits: bool = False  # for the request's body
 
     def name(self, prefix: str, value: Any) -> str:
         """Make `value` known to the lines and return its name there."""
@@ -55,6 +56,7 @@ class SourceText:
         self.arguments.append(f"{parameter.name}={variable}" if parameter.keyword else variable)
 
     def _add_body(self, variable: str, body: BodyReader) -> None:
+        self.waits = True
         read = f"await {self.name('read', body.read)}(ctx)"
         if body.is_json:
             decode = self.name("decode", body.decode)
@@ -114,21 +116,30 @@ class SourceText:
         return f"{self.name('convert', msgspec.convert)}({fields}, {self.name('type', parameter.annotation)}, strict=False, str_keys=True)"
 
     def write(self, handler: Handler, *, websocket: bool, refuse: Callable[..., Any]) -> str:
-        """Return the function."""
+        """Return the function, `endpoint`; and before it `direct`, where that needs no coroutine of its own (see `Bound`)."""
         self.names |= {"function": handler.function, "Controller": handler.controller, "refuse": refuse}
         arguments = ", ".join(["Controller(ctx)"] * (handler.controller is not None) + self.arguments)
         call = f"function({arguments})"
-        lines = ["async def endpoint(ctx):"]
+        if handler.flow is Flow.THREAD:
+            call = f"call_in_thread(app.threads, lambda: {call})"
+        if websocket:
+            return "\n".join(["async def endpoint(ctx):", *self._reading("return await"), f"    await {call}"])
+        keep = ["    if value is not None:", "        ctx.body = value"]
+        if handler.flow is Flow.STREAM or self.waits:
+            wait = "" if handler.flow is Flow.STREAM else "await "
+            return "\n".join(["async def endpoint(ctx):", *self._reading("return await"), f"    value = {wait}{call}", *keep])
+        direct = ["def direct(ctx):", *self._reading("return"), f"    return {call}"]
+        return "\n".join([*direct, "async def endpoint(ctx):", "    value = await direct(ctx)", *keep])
+
+    def _reading(self, leave: str) -> list[str]:
+        """Return the lines that read the arguments, and `leave` with the coroutine that refuses the request."""
+        lines = []
         if self.checked:
             lines.append("    try:")
             lines += [f"        {view} = ctx.{view}" for view in self.views]
             lines += [f"        {line}" for line in self.checked]
-            lines += ["    except (ValueError, KeyError, RecursionError) as error:", "        raise await refuse(ctx, error) from None"]
-        lines += [f"    {line}" for line in self.free]
-        calls = {Flow.ASYNC: f"await {call}", Flow.STREAM: call, Flow.THREAD: f"await call_in_thread(app.threads, lambda: {call})"}
-        if websocket:
-            return "\n".join([*lines, f"    {calls[handler.flow]}"])
-        return "\n".join([*lines, f"    value = {calls[handler.flow]}", "    if value is not None:", "        ctx.body = value"])
+            lines += ["    except (ValueError, KeyError, RecursionError) as error:", f"        {leave} refuse(ctx, error)"]
+        return [*lines, *(f"    {line}" for line in self.free)]
 
 
 _UNLIMITED = (msgspec.inspect.IntType(), msgspec.inspect.FloatType(), msgspec.inspect.UUIDType(), msgspec.inspect.AnyType())

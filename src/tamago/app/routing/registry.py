@@ -75,9 +75,9 @@ class Registry:
         """Run a check when all routes are known; it raises RouteError."""
         self._checks.append(check)
 
-    def compile(self, endpoint_of: Callable[[Route], Endpoint]) -> RouteTable:
-        """Close the registry and return the table of its routes, each with the endpoint that `endpoint_of` makes."""
+    def compile(self, endpoint_of: Callable[[Route], Endpoint], direct_of: Callable[[Route], Endpoint | None]) -> RouteTable:
+        """Close the registry and return the table of its routes, each with what `endpoint_of` and `direct_of` make."""
         for check in self._checks:
             check()
         self._compiled = True
-        return RouteTable(replace(route, endpoint=endpoint_of(route)) for route in self.routes)
+        return RouteTable(replace(route, endpoint=endpoint_of(route), direct=direct_of(route)) for route in self.routes)

@@ -37,7 +37,8 @@ class Route:
     `handler` is a function; when it is a method of a controller, `controller` is the class it is called in the name of. `middleware` is the
     route's own, outermost first, its groups' included. `timeout` is in seconds, None for the application's and 0 for none.
     `source` is `file:line` of the registration. `endpoint` answers a request: every route of a table has one. Before, only a route whose
-    handler needs no binding has it, such as a redirect; the others have None.
+    handler needs no binding has it, such as a redirect; the others have None. `direct` is a shorter way to the same answer, for who sets
+    the body of the context to what it returns; None where there is no such way, as through middleware.
 
     A route whose `outcome` is not FOUND stands for the lack of one; its `methods` are then those the path has.
     """
@@ -53,6 +54,7 @@ class Route:
     timeout: float | None = None
     source: str = ""
     endpoint: Endpoint = UNBOUND
+    direct: Endpoint | None = None
     outcome: Outcome = Outcome.FOUND
 
     @property

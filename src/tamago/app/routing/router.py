@@ -58,11 +58,13 @@ class Router(RouteGroup):
         """All routes, in the order of their registration, those of other groups included."""
         return tuple(self._registry.routes)
 
-    def compile(self, endpoint_of: Callable[[Route], Endpoint]) -> RouteTable:
+    def compile(
+        self, endpoint_of: Callable[[Route], Endpoint], direct_of: Callable[[Route], Endpoint | None] = lambda _route: None
+    ) -> RouteTable:
         """Close the router and return the table of its routes, each with the endpoint that `endpoint_of` makes for it.
 
         A route that has one already, such as a redirect, needs nothing but its middleware around it.
 
         Raises RouteConflictError for routes that can never match, and RouteError for redirects to nowhere.
         """
-        return self._registry.compile(endpoint_of)
+        return self._registry.compile(endpoint_of, direct_of)

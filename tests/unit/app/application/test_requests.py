@@ -209,3 +209,19 @@ async def test_a_client_that_is_cancelled_cancels_its_handler_only(site: Project
         assert app.cancelled
         assert app.current_context is None
         assert (await client.get("/nowhere")).status_code == 404
+
+
+@pytest.mark.parametrize("around", ["nothing", "the route", "the application"])
+async def test_what_the_handler_returns_is_the_body_and_what_middleware_returns_is_not(site: Project, around: str) -> None:
+    middleware = "async def middleware(ctx, call_next):\n    await call_next(ctx)\n    ctx.set('x-seen', ctx.body)\n    return 'mine'\n"
+    site.write({"app/middleware/seeing.py": middleware})
+    site.controller("async def show(self, id: int):\n    return f'number {id}'", "")
+    wrapped = "from app.middleware.seeing import middleware\n" if around == "the route" else ""
+    route = "middleware, " if around == "the route" else ""
+    site.router(f"{wrapped}router.get('/{{id:int}}', {route}'home.show')")
+    if around == "the application":
+        site.configure(middleware=["seeing"])
+    async with visiting(site) as (_, client):
+        answer = await client.get("/7")
+        assert answer.text == "number 7"
+        assert answer.headers.get("x-seen") == (None if around == "nothing" else "number 7")

@@ -17,7 +17,7 @@ def run(handler: Callable[..., Any], path: str = "/", *, ctx: FakeContext | None
     """Return the body after one request."""
     app = app or FakeApp()
     ctx = ctx or FakeContext()
-    endpoint = compile_handler(FakeRoute(handler=handler, path=path, **route), app=app)
+    endpoint = compile_handler(FakeRoute(handler=handler, path=path, **route), app=app).endpoint
     asyncio.run(endpoint(ctx))  # type: ignore[arg-type]
     return ctx.body
 

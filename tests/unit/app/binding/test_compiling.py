@@ -113,7 +113,7 @@ async def stream(count: int = 2) -> AsyncIterator[bytes]:
 def test_an_async_generator_becomes_the_body_with_its_parameters_checked_first() -> None:
     async def pieces() -> list[bytes]:
         ctx = FakeContext(query="count=3")
-        await compile_handler(FakeRoute(handler=stream), app=FakeApp())(ctx)
+        await compile_handler(FakeRoute(handler=stream), app=FakeApp()).endpoint(ctx)
         return [piece async for piece in ctx.body]
 
     assert asyncio.run(pieces()) == [b"0", b"1", b"2"]
@@ -178,3 +178,44 @@ def test_an_answer_raised_while_the_body_is_read_comes_through() -> None:
     with pytest.raises(HttpError) as caught:
         run(echo(Point), ctx=TooLarge(content_type="application/json"))
     assert caught.value.status == 413
+
+
+async def plain(word: str) -> str:
+    return word
+
+
+def in_a_thread(word: str) -> str:
+    return word
+
+
+@pytest.mark.parametrize("handler", [plain, in_a_thread])
+def test_the_direct_way_returns_the_body_and_leaves_it_to_others_to_keep_it(handler: Callable[..., Any]) -> None:
+    ctx = FakeContext(query="word=x")
+    direct = compile_handler(FakeRoute(handler=handler), app=FakeApp()).direct
+    assert direct is not None
+
+    async def call() -> object:
+        return await direct(ctx)
+
+    assert asyncio.run(call()) == "x"
+    assert ctx.body is None
+
+
+def test_the_direct_way_refuses_what_the_endpoint_does() -> None:
+    direct = compile_handler(FakeRoute(handler=plain), app=FakeApp()).direct
+    assert direct is not None
+
+    async def call() -> object:
+        return await direct(FakeContext())
+
+    with pytest.raises(HttpError, match="query word: expected str, got nothing"):
+        asyncio.run(call())
+
+
+async def with_body(point: Point) -> Point:
+    return point
+
+
+@pytest.mark.parametrize(("handler", "websocket"), [(with_body, False), (stream, False), (by_name, True)])
+def test_what_waits_before_its_handler_or_needs_no_body_has_no_direct_way(handler: Callable[..., Any], websocket: bool) -> None:
+    assert compile_handler(FakeRoute(handler=handler, websocket=websocket), app=FakeApp()).direct is None

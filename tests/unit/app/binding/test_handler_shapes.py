@@ -102,7 +102,8 @@ def endpoint_of(handler: Any, *, websocket: bool = False) -> Any:
     """Register a handler as `app/router.py` would, and start."""
     router = Router({"post": PostController})
     (router.websocket if websocket else router.get)("/", handler)
-    table = router.compile(compile_handlers(router.routes, app=FakeApp()).__getitem__)
+    bound = compile_handlers(router.routes, app=FakeApp())
+    table = router.compile(lambda route: bound[route].endpoint)
     return (table.match_websocket(b"/") if websocket else table.match("GET", b"/"))[0].endpoint
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tests.unit.app.binding.fakes import FakeApp, FakeRoute
 
-from tamago.app.binding import Body, Cookie, HandlerError, Header, Query, compile_handler, compile_handlers
+from tamago.app.binding import Body, Bound, Cookie, HandlerError, Header, Query, compile_handler, compile_handlers
 from tamago.core.context_class import Service
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_a_route_that_has_its_endpoint_keeps_it() -> None:
     async def redirect(ctx: Any) -> None: ...
 
     route = FakeRoute(handler=unannotated, endpoint=redirect)
-    assert compile_handlers([route], app=FakeApp()) == {route: redirect}
+    assert compile_handlers([route], app=FakeApp()) == {route: Bound(redirect)}
 
 
 def test_a_marked_body_is_one_whatever_its_type() -> None:

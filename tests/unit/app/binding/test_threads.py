@@ -40,7 +40,7 @@ class ReportController(Controller):
 
 
 async def answer(app: FakeApp, handler: Any, ctx: FakeContext) -> Any:
-    await compile_handler(FakeRoute(handler=handler), app=app)(ctx)
+    await compile_handler(FakeRoute(handler=handler), app=app).endpoint(ctx)
     return ctx.body
 
 

@@ -29,7 +29,8 @@ class PostController(BaseController):
 
 
 def answer(router: Router, method: str, path: bytes, **request: Any) -> Any:
-    table = router.compile(compile_handlers(router.routes, app=FakeApp()).__getitem__)
+    bound = compile_handlers(router.routes, app=FakeApp())
+    table = router.compile(lambda route: bound[route].endpoint)
     route, params = table.match(method, path)
     ctx = FakeContext(params=params, **request)
     assert route.endpoint is not None

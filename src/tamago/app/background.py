@@ -42,6 +42,7 @@ class BackgroundTasks:
             if inspect.iscoroutine(work):
                 work.close()
             raise TypeError(f"{work!r} is nothing to run in the background: give the function itself, not what it returned")
+        ctx.goes_on = True
         label = name or getattr(work, "__qualname__", type(work).__qualname__)
         task = asyncio.get_running_loop().create_task(self._watch(work, ctx, label), name=f"background {label}")
         self._running.add(task)

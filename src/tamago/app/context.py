@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tamago.types import Exchange
 
 
+MadeServices = tuple[str, "MadeServices"] | None
+"""Attributes, the last one first. A chain of tuples, as most contexts have one service or none."""
+
+
 class Context:
     """One request and its answer.
 
@@ -40,6 +44,10 @@ class Context:
     body: Any = None
     """The answer. While it was never set the status is 404; None that was set means 204. So it is the class's until then."""
     body_as_read: bytes | None = None
+    made_services: MadeServices = None
+    """What was made for this context and refers back to it; see `forget_services`."""
+    goes_on = False
+    """Whether work in the background uses it after the request."""
     websocket: WebSocket
     """The websocket, in the handler of a websocket route."""
 
@@ -50,6 +58,7 @@ class Context:
         self.started = perf_counter()
         # Each request reads these. From an instance that is quick; a default of the class is looked for in the instance first, which
         # costs five times as much, and more than setting it here.
+        self.made_services = None
         self.depth = 0  # how far into its chain of middleware the request is; `compile_chain` keeps count
         self.answered = False  # the head of the answer is on its way, and nothing about it can be changed any more
         self.answer_status = 0  # 0: what goes with the body
@@ -225,6 +234,21 @@ class Context:
     def elapsed(self) -> float:
         """Seconds since the request began."""
         return perf_counter() - self.started
+
+    def forget_services(self) -> None:
+        """Let go of the services, as the request is over; unless work in the background goes on with them.
+
+        They and their context refer to each other. Left so, each request would wait for the garbage collector, in memory that the next
+        ones could have used.
+        """
+        made = None if self.goes_on else self.made_services
+        while made is not None:
+            name, made = made
+            try:  # noqa: SIM105 - `suppress` takes longer than all the rest
+                delattr(self, name)
+            except AttributeError:
+                pass  # noted twice, by two threads that asked for it at the same time
+        self.made_services = None
 
     def run_in_background(self, task: Callable[[Context], Awaitable[object]], *, name: str = "") -> None:
         """Run `await task(ctx)` beside the request, or after it. It is logged, and waited for before the process ends."""

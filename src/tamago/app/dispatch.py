@@ -56,7 +56,7 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
     return handle
 
 
-def _compile_answer(context: type[Context], chain: Chain) -> Answer:
+def _compile_answer(context: type[Context], chain: Chain) -> Answer:  # noqa: C901 - flat: each call saved is a part in fifty
     """Return the function that takes a request through a chain."""
     emit = context.app.events.emit
     requested, responded = context.app.events.listeners("request"), context.app.events.listeners("response")
@@ -64,7 +64,7 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
     run, after, always = chain.run, chain.after, chain.always
     bare = run is call_route  # no middleware stands around, so nobody but us has to see the body that a handler returns
 
-    async def answer(exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:
+    async def answer(exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:  # noqa: C901 - as above
         ctx = context(exchange, route, params)
         enter(ctx)
         try:
@@ -88,6 +88,8 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:
         finally:
             if responded:
                 emit("response", ctx)
+            if ctx.made_services is not None:
+                ctx.forget_services()
 
     return answer
 

@@ -36,6 +36,20 @@ class Lazy:
         return made
 
 
+class Noted(Lazy):
+    """The same for instances that keep account of what was made for them, in `made_services`: the last one's name, then those before it."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        made = self.make(instance)
+        setattr(instance, self.name, made)
+        instance.made_services = (self.name, instance.made_services)
+        return made
+
+
 class Namespace(msgspec.Struct, eq=False):
     """Base of every namespace; `subject_` is the context or application it belongs to. Names can be set as well, for that subject."""
 
@@ -60,9 +74,10 @@ def provide(owner: type, tree: Tree[Any], name: str) -> type[Namespace]:
 
     Each class is called with the instance of `owner`, once, when it is first asked for. Returns the class of the attribute.
     """
+    attribute = Noted if hasattr(owner, "made_services") else Lazy
     for dotted, cls in tree.flat().items():
         key = instance_key(name, dotted)
-        setattr(owner, key, Lazy(key, cls))
+        setattr(owner, key, attribute(key, cls))
     namespace = _namespace(tree, name)
     setattr(owner, name, property(namespace))
     return namespace

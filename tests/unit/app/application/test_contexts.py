@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -71,6 +73,58 @@ async def test_an_anonymous_scope_has_a_current_context_with_services(site: Proj
             assert (ctx.path, ctx.query, ctx.get("X-Who"), ctx.ip) == ("/some", {"a": "1"}, "me", "127.0.0.1")
             assert ctx.service.user.ctx is ctx
         assert app.current_context is None
+
+
+# ── services when the request is over ────────────────────────────────────────────────────────────────────────────────
+
+_USER = {"app/service/user.py": "from tamago.app import Service\nclass UserService(Service): ...\n"}
+
+
+async def test_a_service_is_gone_with_its_request_and_needs_no_garbage_collector(site: Project) -> None:
+    site.write(_USER)
+    site.controller("async def show(self):\n    return self.service.user is self.ctx.service.user", "router.get('/', 'home.show')")
+    async with site.running() as app:
+        services: list[weakref.ref[Any]] = []
+        app.on("response", lambda ctx: services.append(weakref.ref(ctx.service.user)))
+        gc.disable()
+        try:
+            assert (await ask(app)).answer.data == b"true"
+            assert services[0]() is None
+        finally:
+            gc.enable()
+
+
+async def test_work_in_the_background_has_the_services_of_its_request(site: Project) -> None:
+    site.write(_USER)
+    site.controller(
+        """
+        async def show(self):
+            self.ctx.run_in_background(self.later)
+            self.app.seen = [self.service.user]
+
+        async def later(self, ctx):
+            await self.app.gate.wait()
+            self.app.seen.append(ctx.service.user)
+        """,
+        "router.get('/', 'home.show')",
+    )
+    async with site.running() as app:
+        app.gate = asyncio.Event()
+        await ask(app)
+        app.gate.set()
+        await app.background_tasks_finished()
+        first, second = app.seen
+        assert first is second
+
+
+async def test_a_service_that_two_threads_noted_at_once_is_let_go(site: Project) -> None:
+    site.write(_USER)
+    async with site.running() as app:
+        ctx = app.create_anonymous_context()
+        first = ctx.service.user
+        ctx.made_services = (ctx.made_services[0], ctx.made_services)
+        ctx.forget_services()
+        assert ctx.service.user is not first
 
 
 # ── in the background ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,8 @@ from tamago.cli.template import render
 MYPY_CACHE = Path(__file__).parents[3] / ".mypy_cache/projects"
 """Kept from run to run, as checking the libraries' types anew takes half a minute."""
 
-_NOT_OURS = ("PYTEST_", "TAMAGO_", "COVERAGE")
+# Without bytecode, pytest would rewrite the assertions of hypothesis, faker and tamago in each run anew, which is half of its time.
+_NOT_OURS = ("PYTEST_", "TAMAGO_", "COVERAGE", "PYTHONDONTWRITEBYTECODE")
 _COUNT = re.compile(r"(\d+) (passed|failed|error)")
 
 

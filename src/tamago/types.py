@@ -222,6 +222,11 @@ class TimedStep(NamedTuple):
     own: float
     """The seconds of it (so far, if it did not end) that no step inside it accounts for."""
 
+    @property
+    def weight(self) -> tuple[bool, float]:
+        """What the steps most worth knowing have most of: one that did not end comes before all that did."""
+        return self.seconds is None, self.own
+
 
 class FrameworkAgent(Protocol):
     """What a framework's `Agent` offers the cluster. Its class makes one by `Agent.load(directory, env=env)`, without an event loop."""

@@ -11,6 +11,7 @@ import msgspec
 from tamago.app.cookie_encryption import CookieCipher, decrypt, encrypt
 from tamago.app.cookie_fields import CookieAttributes, CookieError, CookieOptions, cookie_field, parse_cookies
 from tamago.app.lazy import lazy
+from tamago.core.naming import snake_case
 from tamago.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Cookies:
 
 
 def _unknown_option(name: str, option: str) -> CookieError:
-    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in option)
+    known = sorted(_OPTIONS)
     return CookieError(
-        f"cookie {name!r} has no option {option!r}{did_you_mean(snake, sorted(_OPTIONS))}", hint=f"there are {', '.join(sorted(_OPTIONS))}"
+        f"cookie {name!r} has no option {option!r}{did_you_mean(snake_case(option), known)}", hint=f"there are {', '.join(known)}"
     )

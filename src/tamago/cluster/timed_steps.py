@@ -23,7 +23,7 @@ def tell_steps(send: Callable[[Timed], object], target: Target) -> None:
 
 def slowest(steps: Sequence[TimedStep]) -> Timed:
     """Return the steps with the most time of their own, in the order given. One that did not end comes before all that did."""
-    ranked = sorted(range(len(steps)), key=lambda index: (steps[index].seconds is None, steps[index].own), reverse=True)
+    ranked = sorted(range(len(steps)), key=lambda index: steps[index].weight, reverse=True)
     kept = [_short(steps[index]) for index in sorted(ranked[:MOST])]
     return Timed(steps=kept, left_out=len(steps) - len(kept))
 

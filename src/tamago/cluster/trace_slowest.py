@@ -25,5 +25,5 @@ def slow_steps(lives: Iterable[Life]) -> Mapping[int, Sequence[TimedStep]]:
 
 def _slowest(steps: Sequence[TimedStep]) -> Sequence[TimedStep]:
     slow = [step for step in steps if step.seconds is None or step.own >= LEAST]
-    ranked = sorted(slow, key=lambda step: (step.seconds is None, step.own), reverse=True)
+    ranked = sorted(slow, key=lambda step: step.weight, reverse=True)
     return sorted(ranked[:_MOST], key=lambda step: step.began)

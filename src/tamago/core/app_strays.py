@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from tamago.core.load_error import LoadError
+from tamago.core.scanning import listed
+from tamago.core.suggest import SURELY, close_match
 from tamago.core.unit import LoadUnit, UnitKind
 
 _DIRECTORIES: Final = ("controller", "service", "middleware", "extend")
@@ -39,7 +39,7 @@ def _problems(unit: LoadUnit) -> Iterator[str]:
     missing = [name for name in (*_DIRECTORIES, *_FILES) if not _is_there(place, name)]
     if unit.kind is not UnitKind.APP:
         missing = [name for name in missing if name not in _OF_THE_APPLICATION]
-    for name in _names(place) if missing else ():
+    for name in listed(place) if missing else ():
         is_file = name.endswith(_SUFFIX)
         meant = _meant(name.removesuffix(_SUFFIX), missing)
         if meant in _FILES and (is_file or has_code(place / name)):
@@ -52,13 +52,6 @@ def _is_there(place: Path, name: str) -> bool:
     return (place / f"{name}{_SUFFIX}").is_file() if name in _FILES else has_code(place / name)
 
 
-def _names(place: Path) -> Iterable[str]:
-    try:
-        return sorted(os.listdir(place))
-    except OSError:
-        return ()
-
-
 def _meant(name: str, missing: Iterable[str]) -> str:
     """Return which of the names that are missing was meant, "" for a name of the author's own."""
     name = name.lower()
@@ -67,4 +60,4 @@ def _meant(name: str, missing: Iterable[str]) -> str:
         if name in {meant, f"{meant}s"}:
             return meant
     long = [meant for meant in missing if len(meant) >= _LONG and meant[0] == name[:1]]
-    return next(iter(difflib.get_close_matches(name, long, n=1, cutoff=0.85)), "")
+    return close_match(name, long, cutoff=SURELY) or ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Iterator
 from types import ModuleType
@@ -11,7 +10,9 @@ from typing import Any, Final
 from tamago.core.boot import Boot
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
+from tamago.core.naming import snake_case
 from tamago.core.scanning import FoundModule
+from tamago.core.suggest import SURELY, close_match
 from tamago.core.timing import Timing
 from tamago.core.unit import LoadUnit
 
@@ -76,8 +77,8 @@ def _wrong_hook(name: str, value: Any) -> str:
 
 def _like_a_hook(name: str) -> str:
     """Return what is wrong with a method that may have been meant as a hook, "" for any other."""
-    alike = difflib.get_close_matches(_snake_case(name), HOOKS, n=1, cutoff=0.85)
-    return f"is no hook; did you mean `{alike[0]}`?" if alike else ""
+    alike = close_match(snake_case(name), HOOKS, cutoff=SURELY)
+    return f"is no hook; did you mean `{alike}`?" if alike else ""
 
 
 def _takes(function: Any, arguments: Iterable[str]) -> bool:
@@ -86,7 +87,3 @@ def _takes(function: Any, arguments: Iterable[str]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _snake_case(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Final
 from tamago.core.app_info import AppInfo
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_names import config_names, plugin_names
+from tamago.core.scanning import listed
+from tamago.core.suggest import SURELY, close_match
 from tamago.core.unit import LoadUnit
 
 _ALWAYS: Final = ("default", "models", "plugin")
@@ -73,19 +74,12 @@ def _configures(file: Path) -> bool:
 
 
 def _names(directory: Path) -> Iterable[str]:
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:
-        return ()
-    return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+    return [name.removesuffix(_SUFFIX) for name in listed(directory) if name.endswith(_SUFFIX)]
 
 
 def _meant(name: str) -> str:
     """Return the name that was meant, "" for a name of the author's own."""
-    if meant := _in_eggs_spelling(name):
-        return meant
-    close = difflib.get_close_matches(name, _ALWAYS, n=1, cutoff=0.85)
-    return close[0] if close else ""
+    return _in_eggs_spelling(name) or close_match(name, _ALWAYS, cutoff=SURELY) or ""
 
 
 def _in_eggs_spelling(name: str) -> str:

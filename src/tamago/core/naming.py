@@ -24,6 +24,11 @@ def class_name(name: str, suffix: str = "") -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + suffix
 
 
+def snake_case(name: str) -> str:
+    """Return `sameSite` as `same_site`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
 def instance_key(path: str, name: str) -> str:
     """Return the attribute of a context that is the instance itself: `service:admin:user` for "service" and "admin.user"."""
     return f"{path}.{name}".replace(".", ":")

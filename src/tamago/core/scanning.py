@@ -39,6 +39,14 @@ def scan(directory: Path, package: str) -> list[FoundModule]:
     return [FoundModule(name=name, module=".".join((package, *name)), path=_path(directory, name)) for name in files]
 
 
+def listed(directory: Path) -> list[str]:
+    """Return the names in a directory, sorted; none where there is no directory."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
 def _files(directory: Path, below: tuple[str, ...], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, ...]]:
     try:
         status = os.stat(directory)

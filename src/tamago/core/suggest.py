@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+SURELY: Final = 0.85
+"""A `cutoff` for what is an error only if another name was meant for certain."""
 
 
-def close_match(name: str, known: Iterable[object]) -> str | None:
-    """Return the one of `known` that is spelt most like `name`, None if none is."""
+def close_match(name: str, known: Iterable[object], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of `known` that is spelt most like `name`, None if none is; `cutoff` is how much alike, of 1, they must be."""
     from difflib import get_close_matches  # noqa: PLC0415 - for a mistake that most never make
 
-    found = get_close_matches(name, [other for other in known if isinstance(other, str)], n=1)
+    found = get_close_matches(name, [other for other in known if isinstance(other, str)], n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

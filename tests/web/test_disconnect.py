@@ -278,3 +278,22 @@ def test_asking_does_not_start_the_clock_of_the_body(run: Run) -> None:
             assert (await client.reply()).status == 200
 
     run(main())
+
+
+def test_who_leaves_before_the_request_begins_holds_up_no_drain(run: Run) -> None:
+    async def main() -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await no_lifespan(scope)
+            await answer(send)
+
+        async with serving(app, cancel_on_disconnect=True) as served:
+            await served.connect()
+            await until(lambda: served.edge.server.connections)
+            (connection,) = served.edge.server.connections
+            connection.data_received(request("GET", "/"))
+            connection.eof_received()  # as it comes where both were read in one turn of the loop
+            await until(lambda: not served.edge.server.running)
+            await until(lambda: not served.edge.server.connections)
+            assert (served.meter.requests, served.meter.in_flight) == (1, 0)
+
+    run(main())

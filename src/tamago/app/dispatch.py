@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tamago.app.current import current
 from tamago.app.errors import ExitError
@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from tamago.app.chain import Chain
     from tamago.app.context import Context
     from tamago.app.host import Endpoint
-    from tamago.app.routing import Route
     from tamago.types import Exchange
 
 logger = logging.getLogger("tamago.app")
 
 Handle = Callable[["Exchange"], Awaitable[None]]
-Answer = Callable[["Exchange", "Route", Mapping[str, Any]], Awaitable[None]]
 
 
 def call_route(ctx: Context) -> Awaitable[object]:
@@ -31,7 +29,7 @@ def call_route(ctx: Context) -> Awaitable[object]:
     return endpoint(ctx)
 
 
-def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_of_others: Chain) -> Handle:
+def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_of_others: Chain) -> Handle:  # noqa: C901, PLR0915 - see below
     """Return the function that answers a request.
 
     It must be called in a `contextvars.Context` of the request's own, such as that of its task: the current context stays set in it.
@@ -40,41 +38,35 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
     table = context.app.table
     # Hosts cost a look at the fields of each request; hardly any application has them.
     match = None if table.has_hosts else table.match
-    answers = {chain: _compile_answer(context, chain) for chain in {chain_of_others, *chains.values()}}
-    answer_of = {method: answers[chain] for method, chain in chains.items()}.get
-    answer_others = answers[chain_of_others]
+    emit = context.app.events.emit
+    requested, responded = context.app.events.listeners("request"), context.app.events.listeners("response")
+    enter = current.set
+    steps_of = {method: _steps(chain) for method, chain in chains.items()}.get
+    steps_of_others = _steps(chain_of_others)
 
-    def handle(exchange: Exchange) -> Awaitable[None]:
+    # Flat, and all in one: each call saved is a part in fifty of what a plain answer costs us.
+    async def handle(exchange: Exchange) -> None:  # noqa: C901, PLR0912
         method = exchange.method
         target = exchange.target
         if match is None or 63 in target or target[0] != 47:  # a "?", or no "/" first
             route, params = find_route(table, method, target, exchange.fields)
         else:
             route, params = match(method, target)
-        return answer_of(method, answer_others)(exchange, route, params)
-
-    return handle
-
-
-def _compile_answer(context: type[Context], chain: Chain) -> Answer:  # noqa: C901 - flat: each call saved is a part in fifty
-    """Return the function that takes a request through a chain."""
-    emit = context.app.events.emit
-    requested, responded = context.app.events.listeners("request"), context.app.events.listeners("response")
-    enter = current.set
-    run, after, always = chain.run, chain.after, chain.always
-    bare = run is call_route  # no middleware stands around, so nobody but us has to see the body that a handler returns
-
-    async def answer(exchange: Exchange, route: Route, params: Mapping[str, Any]) -> None:  # noqa: C901 - as above
+        run, after, always = steps_of(method, steps_of_others)
         ctx = context(exchange, route, params)
         enter(ctx)
         try:
             if requested:
                 emit("request", ctx)
             try:
-                direct = ctx.route.direct if bare else None
-                value = await (direct or run)(ctx)
-                if direct and value is not None:
-                    ctx.body = value
+                if run is not None:
+                    await run(ctx)
+                elif (direct := ctx.route.direct) is not None:
+                    value = await direct(ctx)
+                    if value is not None:
+                        ctx.body = value
+                else:
+                    await call_route(ctx)
                 for act in after:
                     act(ctx)
             finally:
@@ -91,7 +83,18 @@ def _compile_answer(context: type[Context], chain: Chain) -> Answer:  # noqa: C9
             if ctx.made_services is not None:
                 ctx.forget_services()
 
-    return answer
+    return handle
+
+
+_Act = Callable[["Context"], object]
+
+
+def _steps(chain: Chain) -> tuple[Endpoint | None, tuple[_Act, ...], _Act | None]:
+    """Return a chain as what each request takes apart; None to run where no middleware stands around the endpoint.
+
+    Then nobody but us has to see the body that a handler returns.
+    """
+    return None if chain.run is call_route else chain.run, chain.after, chain.always
 
 
 def _of_what_it_waited_for(cancelled: asyncio.CancelledError) -> Exception:

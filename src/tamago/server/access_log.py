@@ -116,10 +116,10 @@ class LoggedExchange(Exchange):
         self.body_sent += size
         super().file_sent(size)
 
-    def over(self) -> None:
+    def over(self, error: BaseException | None) -> None:
+        super().over(error)
         if not self.ended:
             self._end(time.monotonic())
-        super().over()
 
     def _end(self, now: float) -> None:
         self.ended = now

@@ -177,5 +177,10 @@ class AsgiExchange(Exchange):
         self._cancel()
 
     def _cancel(self) -> None:
-        if self.host.cancel_on_disconnect and not self.done and self.task is not None:
-            self.task.cancel()
+        task = self.task
+        if self.host.cancel_on_disconnect and not self.done and task is not None and task.cancel():
+            task.add_done_callback(self._cancelled)
+
+    def _cancelled(self, _: asyncio.Task[None]) -> None:
+        if self.task is not None:
+            self.over(asyncio.CancelledError())  # it had not even begun, and so tells nobody of its end

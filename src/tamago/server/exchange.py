@@ -7,7 +7,6 @@ the connection's.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
@@ -17,11 +16,12 @@ from tamago.server.file_body import FileBody
 from tamago.server.first_step import at_once, later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, response_head
+from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, length_line, response_head
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
     from tamago.server.http1 import Connection
+    from tamago.server.http_server import HttpServer
 
 logger = logging.getLogger("tamago.server")
 
@@ -56,7 +56,6 @@ class Exchange:
     version = "1.1"
     make_head = staticmethod(response_head)  # for who adds to the fields of every answer
     prompt = True  # begun while it is read, in the hope that it needs no task
-    is_over = False  # nothing works on it any more
     sent = False  # bytes of the answer are on their way
     hung_up = False  # the client sends nothing more; it may still read
     _left = 0
@@ -166,7 +165,7 @@ class Exchange:
             return False
         end = server.end_of_head if self.keep_alive else server.end_of_last_head
         if length is None:
-            end = b"content-length: %d\r\n%b" % (size, end)
+            block += length_line(size)
         whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
         self._head = None
         self.sent = self.done = True
@@ -219,7 +218,7 @@ class Exchange:
         with FileBody(path) as file:
             if length is None and status != 204:
                 length = file.size
-                self._head = (status, block + b"content-length: %d\r\n" % length, length, said)
+                self._head = (status, block + length_line(length), length, said)
             if self.method == "HEAD" or length is None or status in BODILESS:
                 self.write(b"")
             elif length <= _JOIN_LIMIT or length > file.size:
@@ -269,12 +268,12 @@ class Exchange:
         if self.method == "HEAD" or status in BODILESS:
             self._left = _NO_BODY
             announce = length is None and size and not more and status != 204
-            return b"content-length: %d\r\n" % size if announce else b"", b""
+            return length_line(size) if announce else b"", b""
         if length is not None or not more:
             self._left = (size if length is None else length) - size
             if self._left < 0 or (self._left and not more):
                 raise _wrong_length()
-            return b"content-length: %d\r\n" % size if length is None else b"", data
+            return length_line(size) if length is None else b"", data
         if self.version != "1.1":
             self._left = _UNTIL_CLOSE
             return b"", data
@@ -330,30 +329,27 @@ class Exchange:
         """Return the coroutine that answers."""
         raise NotImplementedError
 
-    def launch(self, context: contextvars.Context) -> None:
-        """Begin to answer, in this context."""
-        begin = at_once if self.prompt else later
-        task = begin(self.run(), self.connection.server.loop, context)
-        if not self.is_over:
+    def launch(self, server: HttpServer) -> None:
+        """Begin to answer."""
+        server.meter.request_started()
+        # A context of its own, because the caller may be the task of the request before this one.
+        task = (at_once if self.prompt else later)(self, server.loop, server.context.copy())
+        if task is not None:
             self.task = task
+            server.running.add(self)
 
-    async def run(self) -> None:
-        """Have it answered, whatever happens. This is the request's own task."""
+    def over(self, error: BaseException | None) -> None:
+        """Nothing works on it any more, as it failed with this error or was done. Called once."""
+        server = self.connection.server
         try:
-            await self.handle()
-        except BaseException as error:  # noqa: BLE001 - also SystemExit: one request must not end the worker
-            self.fail(error)
-        else:
-            if not self.done and not self.gone:
-                self.fail(None)
+            if error is not None or not (self.done or self.gone):
+                self.fail(error)
         finally:
-            self.over()
-
-    def over(self) -> None:
-        """Nothing works on it any more. Called once."""
-        self.is_over = True
-        self.task = None  # whose context may refer to this exchange: left in a circle, each request would wait for the garbage collector
-        self.connection.server.finished(self)
+            self.task = None  # whose context may refer to us: left in a circle, each request would wait for the garbage collector
+            server.running.discard(self)
+            server.meter.request_finished()
+            if server.draining:
+                server.check_empty()
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer in the handler's place, or cut the connection if it already began to."""

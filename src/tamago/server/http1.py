@@ -58,7 +58,7 @@ class Connection(RequestReader, asyncio.Protocol):
         super().__init__(server)
         self.sock = sock  # the transport's; for what a transport can't do
         self.deadline = inf  # when what we wait for now is overdue; `expire` knows what that is
-        self.epoch = 0  # counts answers, to tell an idle spell from the next
+        self.epoch = 0  # counts answers while the server drains, to tell an idle spell from the next
         self.stall = NOT_STALLED
         # Asked of the socket and of `accept`: a transport takes several times as long to say, and the client may be gone by then.
         own = sock.getsockname()
@@ -189,30 +189,32 @@ class Connection(RequestReader, asyncio.Protocol):
         self.current = exchange
         self.deadline = inf
         self._timing_head = False
-        refusal = exchange.refusal or self.server.launch(exchange)
-        if refusal is not None:
-            exchange.refuse(refusal)
+        server = self.server
+        refusal = exchange.refusal
+        if refusal is None and len(server.running) < server.limit_in_flight:
+            exchange.launch(server)
+        else:
+            exchange.refuse(refusal or refusals.OVERLOADED)
 
     def answered(self, exchange: Exchange) -> None:
         """The answer of the current exchange is written: go on with the next request, or close."""
         if exchange is not self.current:
             return
         self.current = None
-        self.epoch += 1
+        server = self.server
         if exchange._waiters is not None:  # noqa: SLF001 - spares a call
             exchange.wake()
         if (
             exchange.keep_alive
             and self.parsing is None
-            and not (
-                self.queue or self._eof or self._silent or self._target or self.reading_paused or self.write_paused or self.server.draining
-            )
+            and not (self.queue or self._eof or self._silent or self._target or self.reading_paused or self.write_paused or server.draining)
         ):
-            self.deadline = self.server.now + self.server.keep_alive  # what `_idle` does when nothing is special
+            self.deadline = server.now + server.keep_alive  # what `_idle` does when nothing is special
         else:
             self._go_on(exchange)
 
     def _go_on(self, exchange: Exchange) -> None:
+        self.epoch += 1
         if exchange.keep_alive:
             self._proceed()
         else:

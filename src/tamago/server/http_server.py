@@ -10,12 +10,11 @@ import contextvars
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 
-from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.http1 import Connection
 from tamago.server.pace import stall_after
-from tamago.server.refusal import Refusal
 from tamago.server.request_reader import SLICE
 from tamago.server.socket_state import unacknowledged
 from tamago.server.status import SERVER_FIELD, date_field
@@ -23,6 +22,9 @@ from tamago.server.tunnel import TunnelExchange
 from tamago.types import Meter, ServerOptions
 
 logger = logging.getLogger("tamago.server")
+
+# Bytes: a letter, a colon and a line break.
+_SHORTEST_FIELD = 4
 
 # Seconds. A keep-alive of 0 must not keep the loop busy.
 _SHORTEST_SWEEP = 0.005
@@ -48,11 +50,11 @@ class HttpServer:
         self.websocket = websocket
         self.bare_exchange: type[Exchange] = Exchange  # for what could not be read, and is refused
         self.loop = loop
-        self.limit_in_flight = options.limit_in_flight
+        self.limit_in_flight = options.limit_in_flight or inf
         self.keep_alive = options.keep_alive
         self.draining = False
         self.connections: set[Connection] = set()
-        self.running: set[Exchange] = set()  # requests whose task lives; also keeps the tasks from being collected
+        self.running: set[Exchange] = set()  # requests with a task or a thread; also keeps the tasks from being collected
         self.now = loop.time()  # as of the last sweep: exact enough for timeouts, and free
         self.date = b""
         self.end_of_head = b""
@@ -60,8 +62,10 @@ class HttpServer:
         self._tell_time()
         # A head this much shorter than the limit is surely within it, whatever slice it ended in.
         self.head_slack = options.limit_header_bytes - SLICE
-        self._meter = meter
-        self._context = contextvars.copy_context()
+        # One of so few bytes is so in every respect.
+        self.small_head = min(self.head_slack, options.limit_request_line, options.limit_header_count * _SHORTEST_FIELD)
+        self.meter = meter
+        self.context = contextvars.copy_context()  # what each request has a copy of
         self._pending = 0  # accepted, and not yet connected to a protocol
         self._sweep_timer: asyncio.TimerHandle | None = None
         shortest = min(options.header_timeout, options.body_timeout, options.keep_alive)
@@ -81,28 +85,9 @@ class HttpServer:
     def closed(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
-        self._meter.connection_closed()
+        self.meter.connection_closed()
         if self.draining:
-            self._check_empty()
-
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def launch(self, exchange: Exchange) -> Refusal | None:
-        """Start the request's task in a context of its own, or say why not."""
-        if self.limit_in_flight and len(self.running) >= self.limit_in_flight:
-            return refusals.OVERLOADED
-        self.running.add(exchange)
-        self._meter.request_started()
-        # A context of its own, because the caller may be the task of the request before this one.
-        exchange.launch(self._context.copy())
-        return None
-
-    def finished(self, exchange: Exchange) -> None:
-        """The request's task ends."""
-        self.running.discard(exchange)
-        self._meter.request_finished()
-        if self.draining:
-            self._check_empty()
+            self.check_empty()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,7 +131,7 @@ class HttpServer:
                 connection.tunnel.go_away()
             else:
                 self.close_soon(connection)
-        self._check_empty()
+        self.check_empty()
         await self._empty
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
@@ -166,7 +151,7 @@ class HttpServer:
     def accepted(self) -> None:
         """A socket is accepted and about to become a connection. It counts at once: who is to accept the next one depends on it."""
         self._pending += 1
-        self._meter.connection_opened()
+        self.meter.connection_opened()
 
     def arriving(self) -> None:
         """It says something else before it speaks HTTP, so that it takes longer."""
@@ -176,10 +161,11 @@ class HttpServer:
         """It has become one, or never will. Once for `accepted`, and once for each `arriving`."""
         self._pending -= 1
         if failed:
-            self._meter.connection_closed()
+            self.meter.connection_closed()
         if self.draining:
-            self._check_empty()
+            self.check_empty()
 
-    def _check_empty(self) -> None:
+    def check_empty(self) -> None:
+        """Something ended: perhaps it was the last that the drain waits for."""
         if self._empty is not None and not (self.connections or self.running or self._pending) and not self._empty.done():
             self._empty.set_result(None)

@@ -15,6 +15,11 @@ from tamago.server.refusal import Refusal
 # Fields that change how a request is read or whom it is for. The first Host is kept apart: it is in every request.
 SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
 
+# Names of fields in lower case, by how they were written. Found here they are the same objects each time, whose hash is known.
+known_names: dict[bytes, bytes] = {}
+_MAX_NAMES = 1024
+_LONGEST_KEPT = 64  # bytes
+
 # Host values that were found sound. A server has few names; when clients make them up, it starts again.
 SOUND_HOSTS: set[bytes | None] = set()
 _MAX_HOSTS = 1024
@@ -42,6 +47,16 @@ class RequestHead:
     length: int  # of the body; -1: chunked
     expects_continue: bool = False
     upgrade: bytes = b""
+
+
+def lower_name(name: bytes) -> bytes:
+    """Return a name that is not known yet in lower case. When clients make them up, `known_names` starts again."""
+    lower = name.lower()
+    if len(name) <= _LONGEST_KEPT:
+        if len(known_names) >= _MAX_NAMES:
+            known_names.clear()
+        known_names[name] = lower
+    return lower
 
 
 def judge(

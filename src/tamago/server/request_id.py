@@ -5,7 +5,6 @@ A proxy we trust may have given it already. Anybody else's word does not count: 
 
 from __future__ import annotations
 
-import contextvars
 import random
 import re
 from collections.abc import Callable
@@ -22,6 +21,8 @@ _NAME = b"x-request-id"
 _LINE = b"\r\nx-request-id: "
 
 if TYPE_CHECKING:
+    from tamago.server.http_server import HttpServer
+
     AnyExchange = TypeVar("AnyExchange", bound=Exchange)
 
 
@@ -54,11 +55,11 @@ class _IdentifiedExchange(Exchange):
         super().__init__(*request, **named)
         self.request_id = self.ids.choose(self)
 
-    def launch(self, context: contextvars.Context) -> None:
+    def launch(self, server: HttpServer) -> None:
         # Not sooner: what is counted against the limits is what the client sent.
         self.fields = [field for field in self.fields if field[0] != _NAME]
         self.fields.append((_NAME, self.request_id.encode()))
-        super().launch(context)
+        super().launch(server)
 
     def make_head(self, status: int, fields: Fields) -> ResponseHead:
         # Added to the finished head: as one of its fields it would make each head a new one, and each would be encoded anew.

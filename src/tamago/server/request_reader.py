@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.refusal import Refusal, bad_request
 from tamago.server.request_body import HIGH_WATER, RequestBody
-from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, length_problem, with_host_of
+from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, known_names, length_problem, lower_name, with_host_of
 from tamago.server.tunnel import Tunnel, TunnelExchange
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ class RequestReader:
             if name.lower() == b"connection" and b"close" in value.lower():  # the parser obeys it even here, so we must know
                 self.parsing.keep_alive = self.parsing.plain = False
             return
-        name = name.lower()
         value = value.rstrip(b" \t")
+        name = known_names.get(name) or lower_name(name)
         self._fields.append((name, value))
         if name in SPECIAL:
             if name == b"host" and self._host is None:
@@ -259,26 +259,34 @@ class RequestReader:
         """The head is in: begin the request, or put it in the queue."""
         if self._deaf:
             return
-        server = self.server
-        target, fields, host, length = self._target, self._fields, self._host, self._length
-        special, silent = self._special, self._silent
-        self._target, self._fields, self._host, self._length = b"", [], None, None
-        self._special, self._silent = None, 0
-        verb = self._parser.get_method()
-        method = _METHODS.get(verb)
-        keep_alive = self._parser.should_keep_alive()
+        server, parser = self.server, self._parser
+        target, fields = self._target, self._fields
+        host, length, special = self._host, self._length, self._special
+        silent = self._silent
+        self._target, self._fields = b"", []
+        self._host = self._length = self._special = None
+        self._silent = 0
+        verb = parser.get_method()
+        method = "GET" if verb == b"GET" else _METHODS.get(verb)  # compared sooner than looked up
+        keep_alive = parser.should_keep_alive()
         if (
             not special
             and method is not None
             and host in SOUND_HOSTS
             and target[0] == 47  # "/"
             # Without a word about it, only HTTP/1.1 keeps the connection.
-            and (keep_alive if special is None else self._parser.get_http_version() == "1.1")
+            and (keep_alive if special is None else parser.get_http_version() == "1.1")
         ):
-            exchange = server.exchange(self, method, target, fields)  # what nearly every request is
+            make = server.exchange  # called as it stands there, it would be looked for among the methods first
+            exchange = make(self, method, target, fields)  # what nearly every request is
             exchange.keep_alive = keep_alive
             if length is not None:
                 self._announce(exchange, int(length))
+            elif 0 < silent <= server.small_head and self.current is None and not (self.queue or self.write_paused):
+                # Nothing more is to be looked at, and nothing to be waited for. All that follows would come to the same.
+                self._deaf = not keep_alive
+                self.begin(exchange)
+                return
         else:
             exchange = self._judged(verb, target, fields, host, special or [], int(length or 0))
         if silent > server.head_slack or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
@@ -289,10 +297,7 @@ class RequestReader:
             self._await_rest(exchange)
             return
         self._deaf = not exchange.keep_alive
-        if self.current is None and not (self.queue or self.write_paused):
-            self.begin(exchange)  # as `admit` would, spared a call
-        else:
-            self.admit(exchange)
+        self.admit(exchange)
 
     def _await_rest(self, exchange: Exchange) -> None:
         """Look at the rest of the slice first, if there is a rest that counts."""

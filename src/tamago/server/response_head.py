@@ -37,6 +37,11 @@ _MAX_HEADS = 512
 _LONGEST_KEPT = 1024  # bytes
 
 
+# Lines for short bodies: to find one takes a fifth of the time that formatting it does.
+_length_lines: dict[int, bytes] = {}
+_MAX_LENGTH_LINES = 4096
+
+
 def response_head(status: int, fields: Fields) -> ResponseHead:
     """Encode and check. Raises ValueError or TypeError for what may not be sent."""
     key = (status, tuple(fields))
@@ -81,6 +86,16 @@ def encode(head: ResponseHead, date: bytes, framing: bytes) -> bytes:
     """Return the whole head, with the empty line; `date` and `framing` are complete field lines."""
     _, block, _, said = head
     return b"%b%b%b%b\r\n" % (block, b"" if said & SAID_SERVER else SERVER_FIELD, b"" if said & SAID_DATE else date, framing)
+
+
+def length_line(size: int) -> bytes:
+    """Return the field that says how long the body is."""
+    line = _length_lines.get(size)
+    if line is None:
+        line = b"content-length: %d\r\n" % size
+        if size < _MAX_LENGTH_LINES:
+            _length_lines[size] = line
+    return line
 
 
 def early_hints(links: Iterable[bytes]) -> bytes:

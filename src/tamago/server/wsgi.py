@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Awaitable
 from io import BytesIO
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tamago.server.edge import Edge
 from tamago.server.edge_worker import EdgeWorker
@@ -22,6 +22,9 @@ from tamago.server.wsgi_call import WsgiApp, WsgiCall
 from tamago.server.wsgi_environ import Environ, add_connection, add_request, environ_template
 from tamago.thread_pool import ThreadPool
 from tamago.types import WorkerContext
+
+if TYPE_CHECKING:
+    from tamago.server.http_server import HttpServer
 
 # Bodies up to here stay in memory; what is larger waits in a file (of TMPDIR, without a name).
 _SPOOL = 512 * 1024
@@ -66,45 +69,37 @@ class WsgiExchange(Exchange):
     _length = 0
     _stream: _Stream | None = None
 
-    def launch(self, context: contextvars.Context) -> None:
+    def launch(self, server: HttpServer) -> None:
         """Go to a thread at once if there is no body to wait for; that spares the task."""
+        server.running.add(self)
         if self.body is not None:
-            super().launch(context)
+            super().launch(server)
         else:
-            self.host.pool.submit(self._call, context, self._over)
+            server.meter.request_started()
+            self.host.pool.submit(self._call, server.context.copy(), super().over)
 
     def handle(self) -> Awaitable[object]:
-        """Await the body, then go to a thread."""
+        """Await the body."""
         return self._receive()
 
-    async def run(self) -> None:
-        """Have the body awaited in the request's own task, which ends where the thread begins."""
-        try:
-            await self._receive()
-        except BaseException as error:  # noqa: BLE001 - as in the base class
-            self._over(error)
+    def over(self, error: BaseException | None) -> None:
+        """Go on in a thread once the body is there; the request is over when that is."""
+        if error is not None:
+            super().over(error)
         else:
-            self.host.pool.submit(self._call, contextvars.copy_context(), self._over)
+            self.host.pool.submit(self._call, contextvars.copy_context(), super().over)
 
     async def _receive(self) -> None:
         body, first = self.body, await self.read()
         if body is None or body.complete:
             self._input, self._length = BytesIO(first), len(first)
             return
-        spool = self._input = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed in `_over`
+        spool = self._input = tempfile.SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - closed in `_call`
         spool.write(first)
         while piece := await self.read():
             spool.write(piece)
         self._length = spool.tell()
         spool.seek(0)
-
-    def _over(self, error: BaseException | None) -> None:
-        """The thread, or the wait for the body, has ended."""
-        if error is not None:
-            self.fail(error)
-        elif not self.done and not self.gone:
-            self.fail(None)
-        self.over()
 
     # ── in a thread ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,34 @@ from tests.web.conftest import run  # noqa: F401 - the fixture
 from tamago.cluster.task_stacks import task_stacks
 from tamago.server.first_step import at_once, later
 
-Begin = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+class Errand:
+    """Work that notes how it ended."""
+
+    def __init__(self, awaitable: Awaitable[None]) -> None:
+        self._awaitable = awaitable
+        self.ends: list[BaseException | None] = []
+        self.task: asyncio.Task[None] | None = None  # what goes on with it
+
+    def handle(self) -> Awaitable[None]:
+        return self._awaitable
+
+    def over(self, error: BaseException | None) -> None:
+        self.ends.append(error)
+
+    async def ended(self) -> BaseException | None:
+        """Return how it ended, once it has."""
+        if self.task is not None:
+            await self.task
+        (end,) = self.ends
+        return end
+
+    def cancel(self, message: str = "") -> None:
+        assert self.task is not None
+        self.task.cancel(message)
+
+
+Begin = Callable[[Awaitable[None]], Errand]
 Scenario = Callable[[Begin], Awaitable[None]]
 
 
@@ -22,18 +49,18 @@ def outside(run: Any) -> Callable[[Scenario], None]:  # noqa: F811
     def play(scenario: Scenario) -> None:
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            tasks: list[asyncio.Task[None]] = []
 
-            def begin(coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            def begin(awaitable: Awaitable[None]) -> Errand:
                 me = asyncio.current_task()
                 assert me is not None
+                errand = Errand(awaitable)
                 asyncio._leave_task(loop, me)
                 try:
-                    tasks.append(at_once(coro, loop, contextvars.copy_context()))
+                    errand.task = at_once(errand, loop, contextvars.copy_context())
                     assert asyncio.current_task() is None
                 finally:
                     asyncio._enter_task(loop, me)
-                return tasks[-1]
+                return errand
 
             await scenario(begin)
 
@@ -50,11 +77,11 @@ def test_what_never_waits_is_over_at_once(outside: Any) -> None:
         async def short() -> None:
             steps.append("begun")
 
-        task = begin(short())
+        errand = begin(short())
         assert steps == ["begun"]
+        assert errand.ends == [None]
+        assert errand.task is None
         assert asyncio.all_tasks() == others
-        await task
-        assert task.done()
 
     outside(scenario)
 
@@ -70,18 +97,18 @@ def test_the_current_task_is_one_and_the_same_all_the_way(outside: Any) -> None:
             await asyncio.sleep(0)
             seen.append(asyncio.current_task())
 
-        task = begin(long())
-        assert isinstance(task, asyncio.Task)
-        assert not task.done()
-        await task
-        assert seen == [task] * 3
+        errand = begin(long())
+        assert isinstance(errand.task, asyncio.Task)
+        assert not errand.task.done()
+        assert await errand.ended() is None
+        assert seen == [errand.task] * 3
 
     outside(scenario)
 
 
 def test_a_task_that_was_looked_at_in_its_first_step_is_one_like_any_other(outside: Any) -> None:
     async def scenario(begin: Begin) -> None:
-        done: list[object] = []
+        done: list[asyncio.Task[None]] = []
 
         async def curious() -> None:
             task = asyncio.current_task()
@@ -92,11 +119,12 @@ def test_a_task_that_was_looked_at_in_its_first_step_is_one_like_any_other(outsi
             assert task.get_loop() is asyncio.get_running_loop()
             task.add_done_callback(done.append)
 
-        task = begin(curious())
-        await task
-        await asyncio.sleep(0)  # callbacks come in a turn of their own, and who waits for what is over does not wait
-        assert done == [task]
-        assert task.result() is None
+        errand = begin(curious())
+        assert errand.ends == [None]
+        assert errand.task is None
+        await asyncio.sleep(0)  # the task learns of it in the next turn, and tells others in the one after that
+        await asyncio.sleep(0)
+        assert [task.result() for task in done] == [None]
 
     outside(scenario)
 
@@ -110,12 +138,12 @@ def test_it_says_what_it_is_and_where_it_waits(outside: Any) -> None:
             said.append(repr(asyncio.current_task()))
             await gate
 
-        task = begin(talkative())
+        errand = begin(talkative())
         assert "pending name='request'" in said[0]
-        assert "talkative" in repr(task)
+        assert "talkative" in repr(errand.task)
         assert "await gate" in "".join(task_stacks())
         gate.set_result(None)
-        await task
+        await errand.ended()
 
     outside(scenario)
 
@@ -130,9 +158,9 @@ def test_it_has_one_context_of_its_own(outside: Any) -> None:
             await asyncio.sleep(0)
             seen.append(variable.get())
 
-        task = begin(keeper())
+        errand = begin(keeper())
         assert variable.get() == "outside"
-        await task
+        await errand.ended()
         assert seen == ["inside"]
 
     outside(scenario)
@@ -149,7 +177,7 @@ def test_a_timeout_set_in_the_first_step_ends_its_wait(outside: Any) -> None:
             except TimeoutError:
                 ended.append("timeout")
 
-        await begin(patient())
+        await begin(patient()).ended()
         assert ended == ["timeout"]
 
     outside(scenario)
@@ -174,11 +202,10 @@ def test_a_group_begun_in_the_first_step_cancels_with_its_parent(outside: Any) -
                 ended.append("parent")
                 raise
 
-        task = begin(parent())
+        errand = begin(parent())
         await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        errand.cancel()
+        assert isinstance(await errand.ended(), asyncio.CancelledError)
         assert ended == ["child", "parent"]
 
     outside(scenario)
@@ -195,9 +222,9 @@ def test_cancelled_before_its_second_step_it_cancels_what_it_waits_for(outside: 
             except asyncio.CancelledError as error:
                 heard.extend(error.args)
 
-        task = begin(waits())
-        task.cancel("enough")
-        await task
+        errand = begin(waits())
+        errand.cancel("enough")
+        await errand.ended()
         assert awaited.cancelled()
         assert heard == ["enough"]
 
@@ -214,13 +241,12 @@ def test_cancelled_before_its_second_step_it_leaves_alone_what_is_done_or_nothin
         async def yields() -> None:
             await asyncio.sleep(0)
 
-        tasks = [begin(waits()), begin(yields())]
+        errands = [begin(waits()), begin(yields())]
         awaited.set_result(1)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with pytest.raises(asyncio.CancelledError):
-                await task
+        for errand in errands:
+            errand.cancel()
+        for errand in errands:
+            assert isinstance(await errand.ended(), asyncio.CancelledError)
         assert awaited.result() == 1
 
     outside(scenario)
@@ -240,9 +266,8 @@ def test_what_cancels_itself_in_its_first_step_hears_of_it_at_its_next_wait(outs
                 await asyncio.sleep(0)
                 passed.append("sleep")
 
-        task = begin(suicidal())
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        errand = begin(suicidal())
+        assert isinstance(await errand.ended(), asyncio.CancelledError) == waits
         assert passed == ["cancel"]
 
     outside(scenario)
@@ -261,10 +286,10 @@ def test_what_is_awaited_may_end_before_the_second_step(outside: Any) -> None:
             except LookupError:
                 results.append("failed")
 
-        task = begin(waits())
+        errand = begin(waits())
         future.set_result("result")
         failing.set_exception(LookupError())
-        await task
+        await errand.ended()
         assert results == ["result", "failed"]
 
     outside(scenario)
@@ -278,9 +303,72 @@ def test_inside_of_another_task_it_comes_later(run: Any) -> None:  # noqa: F811
             steps.append(asyncio.current_task())
 
         loop = asyncio.get_running_loop()
-        tasks = [begin(other(), loop, contextvars.copy_context()) for begin in (at_once, later)]
+        tasks = [begin(Errand(other()), loop, contextvars.copy_context()) for begin in (at_once, later)]
         assert not steps
-        await asyncio.gather(*tasks)
+        for task in tasks:
+            assert task is not None
+            await task
         assert steps == tasks
 
     run(main())
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_error_is_told_within_the_task_and_its_context(outside: Any, waits: bool) -> None:
+    async def scenario(begin: Begin) -> None:
+        variable = contextvars.ContextVar("variable", default="outside")
+        told: list[object] = []
+
+        async def fails() -> None:
+            variable.set("inside")
+            told.append(asyncio.current_task())
+            if waits:
+                await asyncio.sleep(0)
+            raise LookupError
+
+        class Failing(Errand):
+            def over(self, error: BaseException | None) -> None:
+                super().over(error)
+                told.extend([asyncio.current_task(), variable.get()])
+
+        me = asyncio.current_task()
+        assert me is not None
+        loop = asyncio.get_running_loop()
+        errand = Failing(fails())
+        asyncio._leave_task(loop, me)
+        try:
+            errand.task = at_once(errand, loop, contextvars.copy_context())
+        finally:
+            asyncio._enter_task(loop, me)
+        assert isinstance(await errand.ended(), LookupError)
+        assert told[0] is told[1] is not None
+        assert told[2] == "inside"
+
+    outside(scenario)
+
+
+def test_work_may_be_any_awaitable(outside: Any) -> None:
+    async def scenario(begin: Begin) -> None:
+        class Twice:
+            def __await__(self) -> Iterator[None]:
+                yield
+                yield
+
+        future = asyncio.get_running_loop().create_future()
+        waiting = begin(future)
+        future.set_result(None)
+        for errand in (begin(Twice()), waiting):
+            assert errand.task is not None
+            assert await errand.ended() is None
+
+    outside(scenario)
+
+
+@pytest.mark.parametrize("nothing", [None, 3])
+def test_what_cannot_be_awaited_is_said_to_be_none(outside: Any, nothing: Any) -> None:
+    async def scenario(begin: Begin) -> None:
+        end = await begin(nothing).ended()
+        assert isinstance(end, TypeError)
+        assert "await" in str(end)
+
+    outside(scenario)

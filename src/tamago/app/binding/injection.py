@@ -19,22 +19,15 @@ from tamago.core.context_class import ContextClass, Service
 _NOTHING = object()
 
 
-class Injected:
-    """The attribute. Its first use puts the service into the instance's dictionary, which goes before a descriptor without `__set__`."""
+class Injected(property):
+    """The attribute: another name for one of the context's. Read and written without a step in Python."""
 
-    __slots__ = ("_get", "_name", "service")
+    def __init__(self, service: type[Service], key: str) -> None:
+        def replace(instance: ContextClass, value: object) -> None:
+            setattr(instance.ctx, key, value)
 
-    def __init__(self, name: str, service: type[Service], path: str) -> None:
-        self._name = name
-        self._get = attrgetter(path)
+        super().__init__(attrgetter(f"ctx.{key}"), replace)
         self.service = service
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        if instance is None:
-            return self
-        found = self._get(instance.ctx)
-        setattr(instance, self._name, found)  # not by __dict__, which would have to be made
-        return found
 
 
 def inject(components: Iterable[type[ContextClass]], services: ServiceIndex) -> None:
@@ -51,7 +44,7 @@ def inject(components: Iterable[type[ContextClass]], services: ServiceIndex) -> 
             try:
                 service = _resolve(cls, annotation, services)
                 if service is not None:
-                    setattr(cls, name, Injected(name, service, services.path_of(service)))
+                    setattr(cls, name, Injected(service, services.path_of(service)))
                     needs[cls][name] = service
             except InjectionError as error:
                 problems.extend(f"{named(cls)}.{name}: {problem}" for problem in error.problems)

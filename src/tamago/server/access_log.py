@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
 from tamago.log import LogFile
 from tamago.server.access_line import Line, make_line
@@ -85,16 +86,17 @@ class AccessLog:
 class LoggedExchange(Exchange):
     """Measures itself, and has its line written once: when its answer is complete, or when its task ends without that."""
 
-    log: AccessLog
-    request_id = ""
-    began: float
+    log: ClassVar[AccessLog]
+    began = 0.0
     body_sent = 0
     answered = 0.0  # when the first byte of the answer was written
     ended = 0.0
 
-    def __init__(self, *request: Any, **named: Any) -> None:
-        super().__init__(*request, **named)
+    def __post_init__(self) -> None:
         self.began = time.monotonic()
+        others: Callable[[], None] | None = getattr(super(), "__post_init__", None)  # of what we are mixed into
+        if others is not None:
+            others()
 
     def write(self, data: bytes, *, more: bool = False) -> None:
         super().write(data, more=more)
@@ -129,6 +131,6 @@ class LoggedExchange(Exchange):
 class _LoggedBareExchange(LoggedExchange):
     """One for bytes that were no request."""
 
-    def __init__(self, *request: Any, **named: Any) -> None:
-        super().__init__(*request, **named)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.method = "-"

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
 
 from tamago.server.exchange import ClientDisconnectedError, Exchange, ResponseError
 from tamago.server.forwarded import TrustedProxies
 from tamago.server.request_head import split_target
+
+if TYPE_CHECKING:
+    from tamago.server.http_server import HttpServer
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -57,8 +60,7 @@ class AsgiHost:
 
     def exchange_type(self) -> type[AsgiExchange]:
         """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
-        # What may have to be cancelled needs its task from the beginning.
-        return type("AsgiExchange", (AsgiExchange,), {"host": self, "prompt": not self.cancel_on_disconnect})
+        return type("AsgiExchange", (AsgiExchange,), {"host": self})
 
     def origin(self, exchange: Exchange) -> tuple[tuple[str, int] | None, str]:
         """Return address and port of the client and its scheme, as far as trusted proxies vouch for them; port 0 where they don't say."""
@@ -103,9 +105,14 @@ class AsgiHost:
 class AsgiExchange(Exchange):
     """One request answered by an ASGI application."""
 
-    host: AsgiHost
-    _delivered = False  # the application has the whole request
-    _in_vain = 0  # pieces sent since the client left
+    host: ClassVar[AsgiHost]
+    _delivered: bool = False  # the application has the whole request
+    _in_vain: int = 0  # pieces sent since the client left
+
+    def launch(self, server: HttpServer) -> None:
+        if self.host.cancel_on_disconnect:
+            self.prompt = False  # what may have to be cancelled needs its task from the beginning
+        super().launch(server)
 
     def handle(self) -> Awaitable[object]:
         """Call the application."""

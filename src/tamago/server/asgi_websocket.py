@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from tamago.server import refusal as refusals
 from tamago.server.asgi import AsgiHost, Message, Scope
@@ -34,13 +34,12 @@ def websocket_type(host: AsgiHost) -> type[TunnelExchange]:
 class AsgiWebSocketExchange(TunnelExchange):
     """One websocket answered by an ASGI application."""
 
-    host: AsgiHost
-    make: type[WebSocket]
-    tunnel: WebSocket
-    _connected = False  # the application has its first message
+    host: ClassVar[AsgiHost]
+    make: ClassVar[type[WebSocket]]
+    tunnel: WebSocket = cast("WebSocket", None)
+    _connected: bool = False  # the application has its first message
 
-    def __init__(self, *request: Any) -> None:
-        super().__init__(*request)
+    def __post_init__(self) -> None:
         self.tunnel = self.make(self)
 
     def handle(self) -> Awaitable[object]:
@@ -139,7 +138,6 @@ class AsgiWebSocketExchange(TunnelExchange):
 class _MissingExtra(TunnelExchange):
     """Refuses websockets, and tells the log why."""
 
-    def __init__(self, *request: Any) -> None:
-        super().__init__(*request)
+    def __post_init__(self) -> None:
         self.refusal = refusals.NO_WEBSOCKETS
         logger.warning("%s: a websocket was refused: run `pip install 'tamago[ws]'` to have them", self.target.decode("latin-1"))

@@ -11,12 +11,14 @@ import logging
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tamago.server import refusal as refusals
 from tamago.server.file_body import FileBody
 from tamago.server.first_step import at_once, later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, length_line, response_head
+from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, length_line, length_lines, response_head
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
@@ -44,42 +46,40 @@ class ResponseError(RuntimeError):
     """The handler broke the order or the length of an answer."""
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     """One request and its answer.
 
     `method`, `target` (as it stood in the request line), `fields` (header fields, names in lower case) and `version` describe the request.
     Subclasses say in `handle` who answers. An exchange is used by one task and is over when `done`.
+
+    A struct, because one is made for each request, and a constructor in Python would take three times as long.
     """
 
-    # Defaults of what is rarely read. What is read for each request is set for each: reading it here would take four times as long.
+    connection: Connection
+    method: str
+    target: bytes
+    fields: list[tuple[bytes, bytes]]
+    version: str = "1.1"
+    keep_alive: bool = True
+    plain: bool = True  # nothing special about the request that the framing of the answer would depend on
+    prompt: bool = True  # begun while it is read, in the hope that it needs no task
+    body: RequestBody | None = None
+    refusal: Refusal | None = None
     task: asyncio.Task[None] | None = None
-    version = "1.1"
-    make_head = staticmethod(response_head)  # for who adds to the fields of every answer
-    prompt = True  # begun while it is read, in the hope that it needs no task
-    sent = False  # bytes of the answer are on their way
-    hung_up = False  # the client sends nothing more; it may still read
-    _left = 0
+    status: int = 0  # given by the handler with the head
+    sent: bool = False  # bytes of the answer are on their way
+    done: bool = False  # the answer is complete, or can never be
+    gone: bool = False  # nobody reads the answer any more
+    hung_up: bool = False  # the client sends nothing more; it may still read
+    _head: ResponseHead | None = None  # given, and not sent
+    _left: int = 0
+    _waiters: list[asyncio.Future[None]] | None = None
 
-    def __init__(
-        self,
-        connection: Connection,
-        method: str,
-        target: bytes,
-        fields: list[tuple[bytes, bytes]],
-    ) -> None:
-        self.connection = connection
-        self.method = method
-        self.target = target
-        self.fields = fields
-        self.keep_alive = True
-        self.body: RequestBody | None = None
-        self.refusal: Refusal | None = None
-        self.plain = True  # nothing special about the request that the framing of the answer would depend on
-        self.status = 0  # given by the handler with the head
-        self.done = False  # the answer is complete, or can never be
-        self.gone = False  # nobody reads the answer any more
-        self._head: ResponseHead | None = None  # given, and not sent
-        self._waiters: list[asyncio.Future[None]] | None = None
+    request_id = ""  # none
+    make_head = staticmethod(response_head)  # for who adds to the fields of every answer
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.target!r}>"  # and no fields, which may hold secrets
 
     # ── for handlers: the request ────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +165,7 @@ class Exchange:
             return False
         end = server.end_of_head if self.keep_alive else server.end_of_last_head
         if length is None:
-            block += length_line(size)
+            block += length_lines.get(size) or length_line(size)
         whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
         self._head = None
         self.sent = self.done = True

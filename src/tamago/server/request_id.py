@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from tamago.server.exchange import Exchange
 from tamago.server.forwarded import TrustedProxies
@@ -49,16 +49,20 @@ class RequestIds:
 
 
 class _IdentifiedExchange(Exchange):
-    ids: RequestIds
+    ids: ClassVar[RequestIds]
 
-    def __init__(self, *request: Any, **named: Any) -> None:
-        super().__init__(*request, **named)
-        self.request_id = self.ids.choose(self)
+    _chosen = ""
+
+    @property
+    def request_id(self) -> str:  # type: ignore[override]  # only we ever set it
+        if not self._chosen:
+            self._chosen = self.ids.choose(self)
+        return self._chosen
 
     def launch(self, server: HttpServer) -> None:
         # Not sooner: what is counted against the limits is what the client sent.
-        self.fields = [field for field in self.fields if field[0] != _NAME]
-        self.fields.append((_NAME, self.request_id.encode()))
+        own = (_NAME, self.request_id.encode())
+        self.fields = [*(field for field in self.fields if field[0] != _NAME), own]
         super().launch(server)
 
     def make_head(self, status: int, fields: Fields) -> ResponseHead:

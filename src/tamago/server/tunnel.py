@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from tamago.server.exchange import Exchange
 
@@ -26,5 +26,5 @@ class Tunnel(Protocol):
 class TunnelExchange(Exchange):
     """The exchange that asks for the upgrade."""
 
-    prompt = False
-    tunnel: Tunnel
+    prompt: bool = False
+    tunnel: Tunnel = cast("Tunnel", None)  # set as soon as it is made

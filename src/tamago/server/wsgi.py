@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Awaitable
 from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from tamago.server.edge import Edge
 from tamago.server.edge_worker import EdgeWorker
@@ -64,9 +64,9 @@ class WsgiHost:
 class WsgiExchange(Exchange):
     """One request answered by a WSGI application."""
 
-    host: WsgiHost
+    host: ClassVar[WsgiHost]
     _input: IO[bytes] | None = None  # the whole body; None: there is none
-    _length = 0
+    _length: int = 0
     _stream: _Stream | None = None
 
     def launch(self, server: HttpServer) -> None:

@@ -60,7 +60,7 @@ class AsgiHost:
 
     def exchange_type(self) -> type[AsgiExchange]:
         """Return the class of this application's exchanges. A class of its own spares passing the host to each of them."""
-        return type("AsgiExchange", (AsgiExchange,), {"host": self})
+        return type("AsgiExchange", (_CancelledExchange if self.cancel_on_disconnect else AsgiExchange,), {"host": self})
 
     def origin(self, exchange: Exchange) -> tuple[tuple[str, int] | None, str]:
         """Return address and port of the client and its scheme, as far as trusted proxies vouch for them; port 0 where they don't say."""
@@ -108,11 +108,6 @@ class AsgiExchange(Exchange):
     host: ClassVar[AsgiHost]
     _delivered: bool = False  # the application has the whole request
     _in_vain: int = 0  # pieces sent since the client left
-
-    def launch(self, server: HttpServer) -> None:
-        if self.host.cancel_on_disconnect:
-            self.prompt = False  # what may have to be cancelled needs its task from the beginning
-        super().launch(server)
 
     def handle(self) -> Awaitable[object]:
         """Call the application."""
@@ -173,19 +168,25 @@ class AsgiExchange(Exchange):
         if not self.done:
             raise ResponseError(problem)
 
+
+class _CancelledExchange(AsgiExchange):
+    """One whose application is cancelled when its client leaves, beside being told."""
+
+    def launch(self, server: HttpServer) -> None:
+        self.prompt = False  # its task is needed from the beginning
+        super().launch(server)
+
     def leave(self) -> None:
-        """Tell the application that nobody reads its answer any more."""
         super().leave()
         self._cancel()
 
     def hang_up(self) -> None:
-        """Tell the application that the client sends nothing more; it has probably left."""
         super().hang_up()
         self._cancel()
 
     def _cancel(self) -> None:
         task = self.task
-        if self.host.cancel_on_disconnect and not self.done and task is not None and task.cancel():
+        if not self.done and task is not None and task.cancel():
             task.add_done_callback(self._cancelled)
 
     def _cancelled(self, _: asyncio.Task[None]) -> None:

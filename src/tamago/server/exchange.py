@@ -15,7 +15,7 @@ import msgspec
 
 from tamago.server import refusal as refusals
 from tamago.server.file_body import FileBody
-from tamago.server.first_step import at_once, later
+from tamago.server.first_step import later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
 from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, length_line, length_lines, response_head
@@ -52,22 +52,23 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     `method`, `target` (as it stood in the request line), `fields` (header fields, names in lower case) and `version` describe the request.
     Subclasses say in `handle` who answers. An exchange is used by one task and is over when `done`.
 
-    A struct, because one is made for each request, and a constructor in Python would take three times as long.
+    A struct, because one is made for each request, and a constructor in Python would take three times as long. To set an attribute later
+    takes longer than it does elsewhere, and the code for what nearly every request is avoids it.
     """
 
     connection: Connection
     method: str
     target: bytes
     fields: list[tuple[bytes, bytes]]
-    version: str = "1.1"
     keep_alive: bool = True
+    version: str = "1.1"
     plain: bool = True  # nothing special about the request that the framing of the answer would depend on
     prompt: bool = True  # begun while it is read, in the hope that it needs no task
     body: RequestBody | None = None
     refusal: Refusal | None = None
     task: asyncio.Task[None] | None = None
     status: int = 0  # given by the handler with the head
-    sent: bool = False  # bytes of the answer are on their way
+    sent: bool = False  # a part of the answer is on its way
     done: bool = False  # the answer is complete, or can never be
     gone: bool = False  # nobody reads the answer any more
     hung_up: bool = False  # the client sends nothing more; it may still read
@@ -154,6 +155,8 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         head = self._head
         if head is None or more or self.gone or not self._write_whole(head, data):
             self._write(data, more)
+        else:
+            self._head = None
 
     def _write_whole(self, head: ResponseHead, data: bytes) -> bool:
         """Send a whole, short answer in one step, as nearly all of them are; False if it is none."""
@@ -167,8 +170,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         if length is None:
             block += length_lines.get(size) or length_line(size)
         whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
-        self._head = None
-        self.sent = self.done = True
+        self.done = True
         connection.transport.write(whole)
         connection.answered(self)
         return True
@@ -235,7 +237,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     def hint(self, links: Iterable[bytes]) -> None:
         """Send these Link values ahead in a 103 (RFC 8297). Nothing is sent to HTTP/1.0 or after the answer has begun."""
         hints = early_hints(links)
-        if hints and not (self.sent or self.gone) and self.version == "1.1":
+        if hints and not (self.sent or self.done or self.gone) and self.version == "1.1":
             self.connection.transport.write(hints)
 
     def out_of_order(self, problem: str) -> None:
@@ -333,7 +335,8 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         """Begin to answer."""
         server.meter.request_started()
         # A context of its own, because the caller may be the task of the request before this one.
-        task = (at_once if self.prompt else later)(self, server.loop, server.context.copy())
+        context = server.context.copy()
+        task = server.starter.at_once(self, context) if self.prompt else later(self, server.loop, context)
         if task is not None:
             self.task = task
             server.running.add(self)
@@ -345,7 +348,8 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
             if error is not None or not (self.done or self.gone):
                 self.fail(error)
         finally:
-            self.task = None  # whose context may refer to us: left in a circle, each request would wait for the garbage collector
+            if self.task is not None:
+                self.task = None  # whose context may refer to us: left in a circle, each request would wait for the garbage collector
             server.running.discard(self)
             server.meter.request_finished()
             if server.draining:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from types import CoroutineType
+from collections.abc import Awaitable, Coroutine, Generator
+from types import CoroutineType, coroutine
 from typing import Any, Protocol
 
 _NAME = "request"
@@ -43,43 +43,76 @@ def later(work: Work, loop: asyncio.AbstractEventLoop, context: contextvars.Cont
 
 if sys.version_info >= (3, 12):
 
-    def at_once(work: Work, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> asyncio.Task[None] | None:
-        """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
+    class Starter:
+        """Begins work in one loop."""
 
-        Returns the task that goes on with it, None if nothing is left to do.
-        """
-        task = asyncio.Task(_whole(work), loop=loop, name=_NAME, context=context, eager_start=asyncio.current_task(loop) is None)
-        return None if task.done() else task
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._loop = loop
+
+        def at_once(self, work: Work, context: contextvars.Context) -> asyncio.Task[None] | None:
+            """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
+
+            Returns the task that goes on with it, None if nothing is left to do.
+            """
+            eager = asyncio.current_task(self._loop) is None
+            task = asyncio.Task(_whole(work), loop=self._loop, name=_NAME, context=context, eager_start=eager)
+            return None if task.done() else task
 
 else:
     from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]  # what `_enter_task` and `_leave_task` write to, at twice the cost
 
+    # What a drive yields when it is through with a piece of work.
+    _OVER = object()
+
+    Drive = Generator[Any, Any, None]
+
+    @coroutine
+    def _new_drive() -> Drive:
+        """Take one piece of work after the other: sent one, yield what it waits for, and in the end `_OVER`.
+
+        One goes on for all that never wait. To make one for each, or a coroutine around each, would take as long as what they do.
+        """
+        while True:
+            work = yield _OVER
+            try:
+                coro = work.handle()
+                yield from coro if type(coro) is CoroutineType else _awaiting(coro)  # type: ignore[misc]  # `coroutine` allows it
+            except GeneratorExit:
+                raise  # nobody goes on with it, as the loop is at its end
+            except BaseException as error:  # noqa: BLE001 - as above
+                work.over(error)
+            else:
+                work.over(None)
+            work = coro = None  # nothing of it is kept until there is more to do
+
+    async def _awaiting(awaitable: Awaitable[object]) -> None:
+        await awaitable
+
     class _Rest(Coroutine[Any, Any, None]):
         """What is left of some work after its first step, for a task to go through: nothing, unless `goes_on` says so."""
 
-        __slots__ = ("_begun", "_coro", "_first", "_work")
+        __slots__ = ("_begun", "_drive", "_first")
 
         def __init__(self) -> None:
             self._begun = False
-            self._coro: Coroutine[Any, Any, object] | None = None
+            self._drive: Drive | None = None
             self._first: Any = None  # what the first step ended at an `await` of
-            self._work: Work | None = None
 
-        def goes_on(self, work: Work, coro: Coroutine[Any, Any, object], first: Any) -> None:
-            self._work, self._coro, self._first = work, coro, first
+        def goes_on(self, drive: Drive, first: Any) -> None:
+            self._drive, self._first = drive, first
 
         def send(self, value: Any) -> Any:
-            coro = self._coro
-            if coro is None:
+            drive = self._drive
+            if drive is None:
                 raise StopIteration
             if self._begun:
-                return self._step(coro.send, value)
+                return self._unless_over(drive.send(value))
             self._begun = True
             return self._first
 
         def throw(self, error: Any, *rest: Any) -> Any:
-            coro = self._coro
-            if coro is None:
+            drive = self._drive
+            if drive is None:
                 raise error  # it cancelled itself
             if not self._begun:
                 self._begun = True
@@ -87,27 +120,22 @@ else:
                 cancel = getattr(self._first, "cancel", None)
                 if cancel is not None and cancel(*error.args):
                     return self._first
-            return self._step(coro.throw, error, *rest)
+            return self._unless_over(drive.throw(error, *rest))
 
-        def _step(self, step: Callable[..., Any], *values: Any) -> Any:
-            try:
-                return step(*values)
-            except StopIteration:
-                self._work.over(None)  # type: ignore[union-attr]  # there is some where there is a coroutine
-                raise
-            except BaseException as error:  # noqa: BLE001 - as above
-                self._work.over(error)  # type: ignore[union-attr]
-            raise StopIteration
+        def _unless_over(self, awaited: Any) -> Any:
+            if awaited is _OVER:
+                raise StopIteration
+            return awaited
 
         def close(self) -> None:
-            if self._coro is not None:
-                self._coro.close()
+            if self._drive is not None:
+                self._drive.close()
 
         def __await__(self) -> Any:
             raise NotImplementedError
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(self._coro, name)  # such as cr_frame, for who shows where a task waits
+            return getattr(getattr(self._drive, "gi_yieldfrom", None), name)  # such as cr_frame, for who shows where a task waits
 
     class _Task(asyncio.Task[None]):
         __slots__ = ("place", "rest")
@@ -139,37 +167,38 @@ else:
         return task
 
     _new = _FirstStep.__new__
-    _OVER = object()
 
-    def at_once(work: Work, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> asyncio.Task[None] | None:
-        """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
+    class Starter:
+        """Begins work in one loop."""
 
-        Returns the task that goes on with it, None if nothing is left to do.
-        """
-        if loop in _current_tasks:
-            return later(work, loop, context)
-        _current_tasks[loop] = task = _new(_FirstStep)
-        task.place = (loop, context)
-        try:
-            return context.run(_first_step, work, task)
-        finally:
-            del _current_tasks[loop]
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self._loop = loop
+            self._renew_drive()
 
-    def _first_step(work: Work, task: _Task) -> _Task | None:
-        try:
-            coro = work.handle()
-            if type(coro) is not CoroutineType:
-                coro = _awaiting(coro)
-            # As an iterator it says that it has ended without raising anything, which would take as long again.
-            first = next(coro.__await__(), _OVER)
-        except BaseException as error:  # noqa: BLE001 - as above
-            work.over(error)
-            return None
-        if first is _OVER:
-            work.over(None)
-            return None
-        task.rest.goes_on(work, coro, first)
-        return task
+        def _renew_drive(self) -> None:
+            self._drive = _new_drive()
+            self._send = self._drive.send
+            self._send(None)
 
-    async def _awaiting(awaitable: Awaitable[object]) -> None:
-        await awaitable
+        def at_once(self, work: Work, context: contextvars.Context) -> asyncio.Task[None] | None:
+            """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
+
+            Returns the task that goes on with it, None if nothing is left to do.
+            """
+            loop = self._loop
+            if loop in _current_tasks:
+                return later(work, loop, context)
+            _current_tasks[loop] = task = _new(_FirstStep)
+            task.place = (loop, context)
+            try:
+                first = context.run(self._send, work)
+            except BaseException:
+                self._renew_drive()  # that of `over`, of which there should be none; this one is broken
+                raise
+            finally:
+                del _current_tasks[loop]
+            if first is _OVER:
+                return None
+            task.rest.goes_on(self._drive, first)
+            self._renew_drive()
+            return task

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from math import inf
 
 from tamago.server.exchange import Exchange
+from tamago.server.first_step import Starter
 from tamago.server.http1 import Connection
 from tamago.server.pace import stall_after
 from tamago.server.request_reader import SLICE
@@ -50,6 +51,7 @@ class HttpServer:
         self.websocket = websocket
         self.bare_exchange: type[Exchange] = Exchange  # for what could not be read, and is refused
         self.loop = loop
+        self.starter = Starter(loop)
         self.limit_in_flight = options.limit_in_flight or inf
         self.keep_alive = options.keep_alive
         self.draining = False

@@ -278,8 +278,7 @@ class RequestReader:
             and (keep_alive if special is None else parser.get_http_version() == "1.1")
         ):
             make = server.exchange  # called as it stands there, it would be looked for among the methods first
-            exchange = make(self, method, target, fields)  # what nearly every request is
-            exchange.keep_alive = keep_alive
+            exchange = make(self, method, target, fields, keep_alive)  # what nearly every request is
             if length is not None:
                 self._announce(exchange, int(length))
             elif 0 < silent <= server.small_head and self.current is None and not (self.queue or self.write_paused):

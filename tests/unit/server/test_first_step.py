@@ -9,7 +9,7 @@ import pytest
 from tests.web.conftest import run  # noqa: F401 - the fixture
 
 from tamago.cluster.task_stacks import task_stacks
-from tamago.server.first_step import at_once, later
+from tamago.server.first_step import Starter, later
 
 
 class Errand:
@@ -50,13 +50,15 @@ def outside(run: Any) -> Callable[[Scenario], None]:  # noqa: F811
         async def main() -> None:
             loop = asyncio.get_running_loop()
 
+            starter = Starter(loop)
+
             def begin(awaitable: Awaitable[None]) -> Errand:
                 me = asyncio.current_task()
                 assert me is not None
                 errand = Errand(awaitable)
                 asyncio._leave_task(loop, me)
                 try:
-                    errand.task = at_once(errand, loop, contextvars.copy_context())
+                    errand.task = starter.at_once(errand, contextvars.copy_context())
                     assert asyncio.current_task() is None
                 finally:
                     asyncio._enter_task(loop, me)
@@ -303,7 +305,10 @@ def test_inside_of_another_task_it_comes_later(run: Any) -> None:  # noqa: F811
             steps.append(asyncio.current_task())
 
         loop = asyncio.get_running_loop()
-        tasks = [begin(Errand(other()), loop, contextvars.copy_context()) for begin in (at_once, later)]
+        tasks = [
+            Starter(loop).at_once(Errand(other()), contextvars.copy_context()),
+            later(Errand(other()), loop, contextvars.copy_context()),
+        ]
         assert not steps
         for task in tasks:
             assert task is not None
@@ -335,9 +340,10 @@ def test_an_error_is_told_within_the_task_and_its_context(outside: Any, waits: b
         assert me is not None
         loop = asyncio.get_running_loop()
         errand = Failing(fails())
+        starter = Starter(loop)
         asyncio._leave_task(loop, me)
         try:
-            errand.task = at_once(errand, loop, contextvars.copy_context())
+            errand.task = starter.at_once(errand, contextvars.copy_context())
         finally:
             asyncio._enter_task(loop, me)
         assert isinstance(await errand.ended(), LookupError)

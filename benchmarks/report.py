@@ -23,7 +23,8 @@ $ python -m benchmarks all         # start, memory, reload, messenger, idle, htt
 $ python -m benchmarks report      # writes this page
 ```
 
-Every server runs the same file with the same interpreter and libraries; where something was measured several times, figures are medians.
+Every server runs the same file with the same interpreter and libraries; where something was measured several times, figures are medians,
+and what is said of two servers is the median of what it was each time, as a machine may be twice as fast a minute later.
 `realistic` imports FastAPI, pydantic, SQLAlchemy and httpx and defines models and routes with them. "Load before" is the machine's load
 average when a measurement began: above one half, times are somebody else's as well.
 """

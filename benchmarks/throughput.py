@@ -55,6 +55,10 @@ CASES: Final = (
 )
 
 
+Turns = dict[int, dict[str, Any]]
+"""What was measured of one server, by the turn in which that was."""
+
+
 async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> Row:
     """Start, wait for the first answer, warm up, measure."""
 
@@ -94,8 +98,8 @@ async def answered(site: Running, *, path: str = "/", tls: bool = False) -> None
 def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
     """Measure each case on each of its servers, all of them as often as wanted, one after the other."""
     notes: list[str] = []
-    samples: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for _ in range(arguments.repeat):
+    samples: dict[tuple[str, str], Turns] = defaultdict(dict)
+    for turn in range(arguments.repeat):
         for case in cases:
             for server in installed(case.servers):
                 if arguments.servers and not any(server.name.startswith(name) for name in arguments.servers):
@@ -105,12 +109,13 @@ def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) ->
                 except MeasurementError as error:
                     note(notes, f"{server.name}, {case.name}", error)
                     continue
-                samples[server.name, case.name].append(sample)
+                samples[server.name, case.name][turn] = sample
                 print(f"{server.name}, {case.name}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
     rows = [
-        {"server": name, "case": case, "failed": sum(sample["failed"] for sample in taken),
-         **{key: summary(sample[key] for sample in taken) for key in ("rate", "cpu", "p99")}}
-        for (name, case), taken in samples.items()
+        {"server": name, "case": case, "failed": sum(sample["failed"] for sample in taken.values()),
+         **{key: summary(sample[key] for sample in taken.values()) for key in ("rate", "cpu", "p99")},
+         "ours": _ours_beside(taken, samples[TAMAGO, case])}
+        for (name, case), taken in list(samples.items())
     ]  # fmt: skip
     return Result(
         name=name,
@@ -118,6 +123,12 @@ def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) ->
         notes=notes,
         settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")},
     )
+
+
+def _ours_beside(theirs: Turns, ours: Turns) -> Row:
+    """Return how many times theirs ours is, turn by turn: what stands side by side was measured while the machine was equally fast."""
+    turns = theirs.keys() & ours.keys()
+    return {key: summary(ours[turn][key] / theirs[turn][key] for turn in turns) for key in ("rate", "cpu") if turns}
 
 
 def rendered(result: Result, cases: Iterable[Case]) -> str:

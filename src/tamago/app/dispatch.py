@@ -48,10 +48,7 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
     async def handle(exchange: Exchange) -> None:  # noqa: C901, PLR0912
         method = exchange.method
         target = exchange.target
-        if match is None or 63 in target or target[0] != 47:  # a "?", or no "/" first
-            route, params = find_route(table, method, target, exchange.fields)
-        else:
-            route, params = match(method, target)
+        route, params = match(method, target) if match is not None else find_route(table, method, target, exchange.fields)
         run, after, always = steps_of(method, steps_of_others)
         ctx = context(exchange, route, params)
         enter(ctx)

@@ -12,8 +12,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 def find_route(table: RouteTable, method: str, target: bytes, fields: Fields) -> Match:
     """Return the route and its parameters; there always is one, such as that which leaves 404."""
-    path, _ = split_target(target)
-    return table.for_host(host_of(fields)).match(method, path) if table.has_hosts else table.match(method, path)
+    return (table.for_host(host_of(fields)) if table.has_hosts else table).match(method, target)
 
 
 def find_websocket(table: RouteTable, target: bytes, fields: Fields) -> Match:

@@ -20,6 +20,7 @@ from tamago.app.routing.converters import INT, PERCENT, TEXT
 from tamago.app.routing.overlap import disjoint
 from tamago.app.routing.pattern import key_of, param_of
 from tamago.app.routing.route import Match, Route
+from tamago.app.target import split_target
 
 Find = Callable[[bytes], Match | None]
 
@@ -171,20 +172,25 @@ def build_index(routes: Sequence[Route]) -> Index:
 def build_match(  # noqa: C901 - written out on purpose
     indexes: Mapping[str, Index], otherwise: Callable[[str, bytes], Match]
 ) -> Callable[[str, bytes], Match]:
-    """Return a function that finds the route of a method and a path, or returns what `otherwise` does.
+    """Return a function that finds the route of a method and a target, or returns what `otherwise` does of the method and the path.
 
     A closure instead of a method, and written out in one piece: it runs for every request, and each call within it would cost a tenth.
     """
     index_of = indexes.get
 
-    def match(method: str, path: bytes) -> Match:
+    def match(method: str, path: bytes) -> Match:  # noqa: C901 - as above
         index = index_of(method)
         if index is None:
-            return otherwise(method, path)
+            return otherwise(method, split_target(path)[0])
         static, leaves, others = index
         found = static(path)
         if found is not None:
             return found
+        if 63 in path or path[:1] != b"/":  # a "?", or a whole URL
+            path, _ = split_target(path)
+            found = static(path)
+            if found is not None:
+                return found
         head, _, last = path.rpartition(b"/")
         leaf = leaves(head)
         if leaf is not None:

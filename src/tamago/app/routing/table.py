@@ -24,7 +24,7 @@ class Answering(Protocol):
 class Matcher:
     """Finds routes among some: those for one host, or those for any.
 
-    `match(method, path)` is the hot path. `path` is the path as it stands in the request line, without the query. There always is a route:
+    `match(method, target)` is the hot path. `target` is what stands in the request line, with a query or without. There always is a route:
     one that answers 404, 405 with Allow, or OPTIONS stands for those that do not exist (see `Route.outcome`). HEAD is answered by the
     route for GET unless one for HEAD alone has the same path. `match_websocket(path)` is the same for websockets.
     """

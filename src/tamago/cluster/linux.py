@@ -74,6 +74,15 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
     return fields[0].decode(), int(fields[3]), int(fields[19])
 
 
+def parent_of(pid: int) -> int:
+    """Return the parent of a process, of a zombie as well; 0 if it is gone or there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def run_state_of(pid: int) -> tuple[Run, float]:
     """Return what the main thread of a process is doing, and the CPU time in seconds it has used; (UNKNOWN, 0.0) where that is not told."""
     try:

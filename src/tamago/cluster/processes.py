@@ -74,6 +74,10 @@ class ProcessTable:
         self.adopt(peer, pid)
         return pid
 
+    def may_adopt(self, pid: int) -> bool:
+        """Return whether a process is a child that the kernel gave us and that we do not know yet, so that we may watch and signal it."""
+        return linux.parent_of(pid) == os.getpid() and pid not in self.pids()
+
     def adopt(self, peer: int, pid: int) -> None:
         """Take on a child that is there already, such as one the nest forked; the kernel has made us its parent."""
         if self._spare:

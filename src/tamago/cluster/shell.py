@@ -339,6 +339,10 @@ class Shell:
         if member is None or member.asked_of != nest.peer:
             self._hostile(nest.peer, "it names a fork nobody asked for")
             return
+        if pid and not self.table.may_adopt(pid):
+            # It runs the application's code: whom it may have us signal is not its to choose. With its end the fork has failed.
+            self._hostile(nest.peer, f"it names process {pid}, which it did not fork")
+            return
         member.asked_of = 0
         if not pid:
             self._drop(member)

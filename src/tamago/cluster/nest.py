@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -152,9 +152,11 @@ class Nest:
 
     def _fork_twice(self, orders: list[Order], cargo: Cargo) -> tuple[list[str], int]:
         """Fork processes whose parent is the master. Return an answer for each, its pid or "!why not", and what lets them go on."""
-        go_read, go_write = os.pipe()
-        pids_read, pids_write = os.pipe()
-        middle = os.fork()
+        with ExitStack() as opened:  # closed again if the kernel refuses: a nest may have to try for hours
+            go_read, go_write = _pipe(opened)
+            pids_read, pids_write = _pipe(opened)
+            middle = os.fork()
+            opened.pop_all()
         if middle == 0:
             os.close(go_write)
             os.close(pids_read)
@@ -221,6 +223,14 @@ class Nest:
             except ProcessLookupError:
                 continue
         _end_kin(sessions)
+
+
+def _pipe(opened: ExitStack) -> tuple[int, int]:
+    """Make a pipe, both ends of which are closed with `opened`."""
+    ends = os.pipe()
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends
 
 
 def _end_kin(sessions: frozenset[int]) -> None:

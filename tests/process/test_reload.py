@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Self
 
 import pytest
@@ -465,6 +466,55 @@ def test_a_changed_number_of_workers_is_taken_over(site: Site, start: Start) -> 
     for slot in (2, 3, 4):
         cluster.expect(rf"worker {slot} gen=2 .* left")
     assert list(cluster.workers()) == [1]
+
+
+def test_each_of_two_reloads_takes_the_number_of_workers_it_read(site: Site, start: Start) -> None:
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\nworkers = 2\n')
+    cluster = start(app=None, port=None, workers=None)
+    with two_reloads(cluster, "workers = 3", "workers = 2") as (first, second):
+        assert first.event("done")["result"]["generation"] == 2
+        assert second.event("done")["result"]["generation"] == 3
+    assert cluster.status()["workers"] == 2
+
+
+def test_the_settings_of_a_reload_that_was_rolled_back_are_not_taken_over(site: Site, start: Start) -> None:
+    site.write("tamago.toml", 'app = "main:app"\nport = 0\nworkers = 2\n')
+    cluster = start(app=None, port=None, workers=None)
+    site.gate("held")
+    with two_reloads(cluster, "stop_timeout = 0", "stop_timeout = 600", broken=True) as (first, second):
+        assert first.event("done")["result"]["generation"] == 2
+        assert "the new code is broken" in second.event("error")["detail"]
+    with cluster.connect() as connection:
+        connection.send("/hold/held")
+        cluster.expect("@holding")
+        cluster.begin_stop()
+        cluster.expect("did not leave in time")
+    assert cluster.wait() == 0
+
+
+@contextmanager
+def two_reloads(cluster: Cluster, setting: str, later: str, *, broken: bool = False) -> Iterator[tuple[Control, Control]]:
+    """Reload with one setting, and before that is done once more with another; `broken` says that this one's code is."""
+    site = cluster.site
+    settings, code = (site.app / "tamago.toml").read_text(), without_future(site)
+    importing = site.gate("importing")
+    with closing(Control(cluster)) as first, closing(Control(cluster)) as second:
+        site.write("tamago.toml", replaced(settings, setting))
+        site.write("main.py", f"from report import hold, say\nsay('new')\nhold('importing')\n{code}")
+        first.send("reload")
+        cluster.expect("@new")
+        site.write("tamago.toml", replaced(settings, later))
+        site.write("main.py", _IMPORT_ERROR if broken else code)
+        second.send("reload")
+        assert second.event("accepted")
+        importing.open()
+        yield first, second
+
+
+def replaced(settings: str, line: str) -> str:
+    """These settings with another line in the place of the one for the same setting, if there is one."""
+    name = line.partition(" ")[0]
+    return "".join(each for each in settings.splitlines(keepends=True) if not each.startswith(name)) + f"{line}\n"
 
 
 def test_a_setting_that_is_wrong_now_is_told_and_nothing_changes(site: Site, start: Start) -> None:

@@ -155,10 +155,15 @@ class Cluster:
             names = ", ".join(f"{name} ({getattr(self.settings, name)!r} → {getattr(fresh, name)!r})" for name in changed)
             raise ControlError(f"nothing was reloaded: {names} cannot change while the cluster runs", hint="stop it and start it again")
         self._check_slots(fresh.workers)
+        workers = fresh.workers if self._said_of_workers() != {fresh.workers} else 0
         self.shell.next_outfit = replace(self.shell.next_outfit, settings=fresh, target=find_target(fresh))
         self.shell.forget_outfits(serving=self.supervisor.generation)
-        workers = fresh.workers if fresh.workers != self.settings.workers else 0
         return await self._ask(lambda request: events.ReloadRequested(request=request, workers=workers))
+
+    def _said_of_workers(self) -> set[int]:
+        """Return the numbers of workers in the settings; if they say it again, what it was scaled to stays."""
+        under_way = set() if self.state is ClusterState.READY else {self.shell.next_outfit.settings.workers}
+        return {self.settings.workers} | under_way
 
     async def scale(self, workers: int, *, relative: bool = False) -> str:
         """Have this many workers, or this many more; return when they serve."""
@@ -339,7 +344,7 @@ class Cluster:
 
     def _take_settings(self) -> None:
         """A reload was committed: its settings are the cluster's from now on."""
-        self.settings = self.shell.next_outfit.settings
+        self.settings = self.shell.settings_of(self.supervisor.generation)
         self.supervisor.use(policy_of(self.settings))
         self.monitor.use(self.settings)
 

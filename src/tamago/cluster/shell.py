@@ -18,6 +18,7 @@ from tamago.cluster.outfit import Member, Outfit
 from tamago.cluster.processes import ProcessTable
 from tamago.cluster.relay import Relay
 from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
+from tamago.cluster.settings import Settings
 from tamago.cluster.sticky import neighbours
 from tamago.cluster.trace import Trace
 from tamago.ipc.control_messages import (
@@ -213,6 +214,10 @@ class Shell:
                 member.channel.send(Reopen(), ours)
             except OSError:  # no descriptor is left to send; perhaps it may open them
                 member.channel.send(Reopen())
+
+    def settings_of(self, generation: int) -> Settings:
+        """Return the settings a generation was started with. Those of the next one may have been read already."""
+        return self._outfits[generation].settings
 
     def forget_outfits(self, *, serving: int) -> None:
         """Let go of what generations were started with of whom nobody is left; the one that serves may have to be made anew."""

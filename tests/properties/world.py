@@ -363,8 +363,9 @@ class World:
                 rightly = called_back or gently == (child.booted and child.role is not Role.NEST)
                 self._insist(rightly, command, "is not how this process is asked")
                 self._insist(not child.leaving, command, "comes twice")
-                # Nobody needs an agent or worker that was never active, such as one called back by a reload just before the stop.
-                if self.state is ClusterState.STOPPING and (child.active or child.role is Role.NEST):
+                # Nobody needs an agent or worker that was never active, nor a nest that forked none of those who are left, such as one
+                # called back by a reload just before the stop.
+                if self.state is ClusterState.STOPPING and (child.active or self._has_children(child)):
                     self._insist(not self._first(child.role), command, "comes before its turn")
                 child.leaving = True
                 child.drained_at = self.now if gently else None
@@ -381,6 +382,10 @@ class World:
         """Whether anybody is there who leaves before this role in a stop: workers, then the agent, then nests."""
         before = {Role.WORKER: set[Role](), Role.AGENT: {Role.WORKER}}.get(role, {Role.WORKER, Role.AGENT})
         return any(child.role in before and (child.is_known or child.asked) for child in self.children.values())
+
+    def _has_children(self, nest: Child) -> bool:
+        """Whether anybody is there, or being made, who was asked of this nest."""
+        return any(child.nest == nest.peer and (child.is_known or child.asked) for child in self.children.values())
 
     def _insist(self, holds: bool, command: Command, problem: str) -> None:
         if not holds:

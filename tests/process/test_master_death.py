@@ -119,6 +119,19 @@ def test_a_blocked_worker_does_not_outlive_its_master_for_longer_than_the_stop_t
         gone(cluster, within=60)
 
 
+def test_a_blocked_worker_of_the_generation_before_does_not_outlive_the_master_either(start: Start) -> None:
+    cluster = start("--stop-timeout", "6")
+    with cluster.connect() as connection:
+        connection.send("/block/600")
+        cluster.expect("@blocking")
+        cluster.signal(signal.SIGHUP)
+        cluster.expect(r"nest gen=1 .* left")
+        assert len(cluster.workers()) == 2
+        assert len(cluster.tree()) == 5, "the blocked one is still there"
+        cluster.kill_master()
+        gone(cluster, within=60)
+
+
 @_MODES
 def test_an_endless_request_does_not_outlive_the_master_for_longer_than_the_stop_timeout(start: Start, mode: tuple[str, ...]) -> None:
     cluster = start("--stop-timeout", "1", *mode)

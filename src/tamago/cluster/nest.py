@@ -99,6 +99,8 @@ class Nest:
         match received.message:
             case Watch(pid=pid):
                 self._forget_the_dead()
+                if pid in self._pidfds:  # told twice, when others have watched it in between
+                    os.close(self._pidfds[pid])
                 self._pidfds[pid] = received.descriptors[0]
             case Reopen():
                 reopen_logs(self._boot, received.descriptors)

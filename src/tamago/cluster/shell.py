@@ -326,9 +326,17 @@ class Shell:
         self._emit(events.NestImported(process=nest.peer, mode=events.StartMode(message.mode)))
 
     def _watch_everybody(self, nest: Member) -> None:
-        """Make a new nest the undertaker of those its generation's former nest, or we ourselves, started."""
+        """Make a new nest the undertaker of those its generation's former nest, or we ourselves, started, and of who has none."""
         for member in self.members.values():
             if member.role is not Role.NEST and member.pid and member.generation == nest.generation:
+                self._have_watched(nest, member)
+        self._see_to_undertakers(nest)
+
+    def _see_to_undertakers(self, nest: Member) -> None:
+        """Have a nest watch those whose generation has none any more: they finish, after a reload or one that was rolled back."""
+        watched = {member.generation for member in self.members.values() if member.role is Role.NEST}
+        for member in self.members.values():
+            if member.pid and member.generation not in watched:
                 self._have_watched(nest, member)
 
     def _have_watched(self, nest: Member, member: Member) -> None:
@@ -374,6 +382,8 @@ class Shell:
         self._drop(member)
         self._emit(events.ProcessExited(process=peer, status=status))
         if member.role is Role.NEST:
+            for heir in [other for other in self.members.values() if other.role is Role.NEST and other.pid][-1:]:
+                self._see_to_undertakers(heir)
             for other in [other for other in self.members.values() if other.asked_of == peer]:
                 self.table.fork_settled()
                 self._drop(other)

@@ -9,7 +9,7 @@ from itertools import count
 
 from tamago.cluster.children import Generation, Process, Reload, Seat
 from tamago.cluster.events import Answer, Command, Drain, EnterState, Failure, Kill, Report, SetSlots, Terminate
-from tamago.cluster.policy import KILL_PATIENCE, NEST_PATIENCE, Policy
+from tamago.cluster.policy import DUMP_GRACE, KILL_PATIENCE, NEST_PATIENCE, Policy
 from tamago.cluster.states import CLUSTER_TRANSITIONS, ClusterState, ClusterStep, ProcessState, ProcessStep, advance
 from tamago.types import Role
 
@@ -117,6 +117,9 @@ class Roster:
             self.count_killed(process)
             process.step(ProcessStep.KILL)
             self.kill(process)
+        elif process.pid and process.deadline is not None and not process.kill_sent:
+            # It writes its stacks, or it was called back and given as long as any other.
+            process.deadline = min(process.deadline, self.now + DUMP_GRACE)
 
     def kill(self, process: Process) -> None:
         """Send SIGKILL to a process that is in KILLING, as soon as there is a pid to send it to."""

@@ -218,6 +218,14 @@ class TestASecondStop:
         assert cluster.forked(5) == [Kill(process=5)]
         assert exit_of(cluster.exited(5, -9)).code == 0
 
+    def test_does_not_wait_for_who_was_called_back_before(self) -> None:
+        cluster = Dialogue(stop_timeout=30.0).started()
+        cluster.say(KickRequested(slot=1, request=1))
+        cluster.say(ReloadRequested(request=2))
+        assert cluster.forked(5) == [Terminate(process=5)]
+        assert Kill(process=FIRST) in cluster.say(StopRequested(now=True))
+        assert Kill(process=5) in cluster.wait(DUMP_GRACE)
+
     def test_cuts_the_drain_delay_short(self) -> None:
         cluster = stopping(drain_delay=60.0)
         assert Kill(process=FIRST) in cluster.say(StopRequested())

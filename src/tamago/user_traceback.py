@@ -17,7 +17,7 @@ def user_traceback(error: BaseException) -> str:
     """Format `error` and what caused it, trimmed to the user's frames. An error of ours keeps all of its frames."""
     formatted = traceback.TracebackException.from_exception(error, compact=True)
     _trim(formatted)
-    return "".join(formatted.format()).rstrip()
+    return readable("".join(formatted.format()).rstrip())
 
 
 def summary(error: BaseException) -> str:
@@ -28,7 +28,20 @@ def summary(error: BaseException) -> str:
     notes = "; ".join(getattr(error, "__notes__", ()))
     formatted.__notes__ = None
     text = list(formatted.format_exception_only())[-1].strip()
-    return f"{text} ({notes})" if notes else text
+    return readable(f"{text} ({notes})" if notes else text)
+
+
+def message_of(error: BaseException) -> str:
+    """Return what it says of itself; an exception class may fail even at that."""
+    try:
+        return readable(str(error))
+    except Exception as failure:  # noqa: BLE001 - it is the application's code
+        return f"<its str() failed: {type(failure).__name__}>"
+
+
+def readable(text: str) -> str:
+    """Return a text that can be encoded: half a character, as in a file name that is no UTF-8, is written as an escape."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def exc_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:

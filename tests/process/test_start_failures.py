@@ -204,6 +204,14 @@ def test_an_application_that_raises_on_import_shows_its_traceback_once(site: Sit
     assert "importlib" not in failed.stderr, "only the user's own frames"
 
 
+def test_an_application_whose_error_is_about_a_name_that_is_no_utf_8_shows_its_traceback_too(site: Site) -> None:
+    site.write("main.py", "raise RuntimeError('cannot read no\\udcff.txt')\n")
+    failed = fail(site)
+    assert failed.code == 1
+    assert r"RuntimeError: cannot read no\udcff.txt" in failed.problem
+    assert failed.tracebacks == 1, failed.stderr
+
+
 def test_an_application_that_does_not_compile_shows_where(site: Site) -> None:
     site.write("main.py", "def app(:\n    pass\n")
     failed = fail(site)

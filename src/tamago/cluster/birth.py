@@ -24,7 +24,7 @@ from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.control_messages import Boot, Failed
 from tamago.ipc.importing import Importing
 from tamago.types import Identity, Role, Target, TargetFactory, TargetSpec
-from tamago.user_traceback import summary, user_traceback
+from tamago.user_traceback import readable, summary, user_traceback
 
 if TYPE_CHECKING:
     import ssl
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("tamago")
 LONGEST_DETAIL = 64 * 1024
 """Characters of a traceback that are told. Longer ones exist; what matters is at their end."""
+LONGEST_PROBLEM = 4 * 1024
+"""Characters of what is wrong that are told: it is to be one line, whatever an exception of the application says."""
 _IGNORED = {"SIGPIPE", "SIGXFSZ"}  # ignored by every Python process
 
 
@@ -168,12 +170,12 @@ def tell_failure(send: Callable[[Failed], object], error: BaseException) -> None
     if isinstance(error, TamagoError):
         detail = error.detail or (user_traceback(error.__cause__) if error.__cause__ else "")
         who = "" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)}: "
-        failed = Failed(problem=who + error.problem, hint=error.hint, detail=detail[-LONGEST_DETAIL:])
+        problem, hint = readable(who + error.problem), readable(error.hint)
     else:
         what = "the application cannot be imported" if tamago.me.role is Role.NEST else f"{log.to_log(tamago.me)} cannot start"
         hint = "correct the application; its own traceback is above"
-        failed = Failed(problem=f"{what}: {summary(error)}", hint=hint, detail=user_traceback(error)[-LONGEST_DETAIL:])
+        problem, detail = f"{what}: {summary(error)}", user_traceback(error)
     try:
-        send(failed)
+        send(Failed(problem=problem[:LONGEST_PROBLEM], hint=hint, detail=readable(detail)[-LONGEST_DETAIL:]))
     except OSError:
         return

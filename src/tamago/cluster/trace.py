@@ -28,6 +28,7 @@ from tamago.cluster.events import (
 )
 from tamago.cluster.states import ClusterState
 from tamago.types import Role
+from tamago.user_traceback import readable
 
 LIMIT: Final = 4 * 1024 * 1024
 """Bytes the file may have. An eighth of it is for the start-up; when it is full, an eighth of it of the newest lines stays as well."""
@@ -271,15 +272,10 @@ def _short(value: object) -> object:
     """Make a value fit into a line."""
     match value:
         case str():
-            return _readable(value[:LONGEST_TEXT])
+            return readable(value[:LONGEST_TEXT])
         case Failure():
-            return {"problem": _short(value.problem), "hint": _short(value.hint), "detail": _readable(value.detail[-LONGEST_TEXT:])}
+            return {"problem": _short(value.problem), "hint": _short(value.hint), "detail": readable(value.detail[-LONGEST_TEXT:])}
         case list() | tuple():
             return [_short(each) for each in value]
         case _:
             return value
-
-
-def _readable(text: str) -> str:
-    # Half a character, as in a file name that is no UTF-8, cannot be in JSON.
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

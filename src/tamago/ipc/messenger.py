@@ -25,6 +25,7 @@ from tamago.ipc.requests import Requests
 from tamago.ipc.transport import Transport
 from tamago.ipc.wire import Frame, Kind, MalformedFrameError, Route
 from tamago.types import Address, Json, Peer
+from tamago.user_traceback import message_of, readable
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -39,6 +40,9 @@ _decode = bodies.decode_message
 
 _FAILURE = (Exception, asyncio.CancelledError)
 """What an application's handler may raise without ending more than itself."""
+
+LONGEST_ERROR = 64 * 1024
+"""Characters of what an error says, and of its traceback, that are carried to who asked."""
 
 _COMPLAINT_EVERY = 1.0
 """Seconds between two log lines about messages that could not be delivered."""
@@ -273,10 +277,11 @@ class Messenger:
     def _reply_error(self, sender: int, seq: int, error: BaseException) -> None:
         frames = error.__traceback__
         # The first frame is ours and tells nobody anything.
-        text = "".join(traceback.format_exception(type(error), error, frames.tb_next if frames else None))
-        message = error.problem if isinstance(error, TamagoError) else str(error)
+        text = readable("".join(traceback.format_exception(type(error), error, frames.tb_next if frames else None)))
+        message = readable(error.problem) if isinstance(error, TamagoError) else message_of(error)
+        body = ErrorBody(type(error).__name__, message[:LONGEST_ERROR], text[-LONGEST_ERROR:])
         try:
-            self._reply(sender, seq, _ERROR, bodies.encode_error(ErrorBody(type(error).__name__, message, text)))
+            self._reply(sender, seq, _ERROR, bodies.encode_error(body))
         except TamagoError:
             _log.exception("the answer to a request could not be sent")
 

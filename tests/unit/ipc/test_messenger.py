@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
@@ -326,3 +327,31 @@ async def test_control_bodies_go_to_the_transport_in_order_with_messages() -> No
     data = wire.pack(1, 2, bodies.encode_message("a", 1)) + wire.pack(5, 0, b"control") + wire.pack(1, 2, bodies.encode_message("a", 2))
     messenger.receive(wire.split(data), lambda body: seen.append(bytes(body)))
     assert seen == [1, b"control", 2]
+
+
+class Mute(Exception):  # noqa: N818 - what an application may come up with
+    def __str__(self) -> str:
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no file \udcff"), r"no file \udcff"),
+        (Mute(), "<its str() failed: LookupError>"),
+        (ValueError("x" * (17 << 20)), "x" * (64 << 10)),
+    ],
+    ids=["half a character", "no message", "more than a frame"],
+)
+async def test_whatever_a_handler_raises_who_asked_is_told(error: Exception, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "tamago.ipc.messenger")  # pytest itself cannot carry half a character from process to process
+    messenger, transport = connected()
+
+    def fail(_data: object) -> None:
+        raise error
+
+    messenger.on("fail", fail)
+    transport.request("fail")
+    kind, *_, body = transport.sent[-1]
+    assert kind == Kind.ERROR
+    assert bodies.decode_error(body).message == said

@@ -36,6 +36,9 @@ _KIN_GRACE = 1.0
 # Orders carried out together: half the forks, as they share the process in the middle. Not all, so that the first begin meanwhile.
 MOST_AT_ONCE = 8
 
+MOST_NAMED = 100
+"""Threads and connections that an application left behind which are told of; who has more knows from these where to look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -277,13 +280,13 @@ def _import(channel: BlockingChannel, boot: Boot) -> Cargo:
     linux.die_with_parent(boot.master_pid, armed=False)
     # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
     reset_signals()
-    threads = thread_names()
+    threads = thread_names()[:MOST_NAMED]
     seconds = time.monotonic() - began
     tell_steps(channel.send, cargo.target)
     if threads:
         channel.send(Imported(threads=threads, seconds=seconds, mode="spawn"))
         watch_only(channel.fileno())
-    sockets = connected_sockets()
+    sockets = connected_sockets()[:MOST_NAMED]
     preload_for_children(["anyio._backends._asyncio"] if "anyio" in sys.modules else [])
     # Two generations of garbage less to copy; what is left is never looked at by the collector again, so its pages stay shared.
     gc.collect()

@@ -19,7 +19,7 @@ from tamago.cluster.ledger import Ledger
 from tamago.cluster.seating import Seat, Seating, nobody
 from tamago.cluster.waiting import Waiting
 from tamago.ipc import wire
-from tamago.ipc.control_messages import Booted, Failed, Forked, FromChild, Hello, Imported, Timed, Undelivered
+from tamago.ipc.control_messages import LONGEST_CONTROL, Booted, Failed, Forked, FromChild, Hello, Imported, Timed, Undelivered
 from tamago.ipc.wire import HEADER, HEADER_SIZE, Kind, Route
 from tamago.types import Role
 
@@ -252,6 +252,8 @@ class Relay:
     def _control(self, sender: Attached, run: Run, seq: int, frame: memoryview) -> str:  # noqa: ARG002
         if run.route != _MASTER:
             return f"a control message with route {run.route}"
+        if len(frame) - HEADER_SIZE > LONGEST_CONTROL:
+            return f"a control message of {len(frame) - HEADER_SIZE} bytes, over the limit of {LONGEST_CONTROL}"
         try:
             message = _decode(frame[HEADER_SIZE:])
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:

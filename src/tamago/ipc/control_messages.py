@@ -6,11 +6,15 @@ Every struct is tagged, so a body that is none of these, or has a wrong type in 
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from tamago.types import TimedStep
 
 PROTOCOL_VERSION = 2
+LONGEST_CONTROL: Final = 1024 * 1024
+"""Bytes of what a child says of itself. Whoever says more would keep the master from everybody else: 14 MiB took it 4 s to write down."""
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, forbid_unknown_fields=True):

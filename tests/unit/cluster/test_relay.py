@@ -6,7 +6,7 @@ from tests.unit.cluster.fake_line import FakeLine
 from tamago.cluster import pace, waiting
 from tamago.cluster.relay import Relay
 from tamago.ipc import wire
-from tamago.ipc.control_messages import Booted, Forked, FromChild, Hello, Imported, Undelivered
+from tamago.ipc.control_messages import LONGEST_CONTROL, Booted, Forked, FromChild, Hello, Imported, Undelivered
 from tamago.ipc.wire import HEADER, Kind, Route
 from tamago.types import Role
 
@@ -494,6 +494,7 @@ def frame(kind: int, route: int, body: bytes = b"", *, sender: int = 1, seq: int
         (frame(5, Route.MASTER, b"\xc1"), "a control message that is none"),
         (frame(5, Route.MASTER, b"\x91" * 3000), "a control message that is none"),
         (frame(5, Route.MASTER, b"\x82\xa4type\xa5Hello\xa3pid\xa1x"), "a control message that is none"),
+        pytest.param(frame(5, Route.MASTER, bytes(LONGEST_CONTROL + 1)), "a control message of 1048577 bytes, over the limit", id="long"),
     ],
 )
 def test_a_bad_frame_is_dropped_reported_and_the_next_one_is_heard(data: bytes, reason: str) -> None:

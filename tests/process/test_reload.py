@@ -49,6 +49,7 @@ _BROKEN = {
         "broken agent",
     ),
     "lifespan failure": ("main.py", "startup.complete", 'startup.failed", "message": "no new database', "no new database"),
+    "boot hangs": ("main.py", 'say("up", version=VERSION)', "await asyncio.Event().wait()", "did not get ready in 4 s"),
     "worker dies booting": ("main.py", 'say("up", version=VERSION)', "os._exit(9)", "exit code 9"),
     "one of the workers fails": ("main.py", 'say("up", version=VERSION)', "tamago.me.slot == 3 and os._exit(9)", "worker 3"),
     "worker dies right after ready": (
@@ -151,15 +152,18 @@ class Talkers:
             self.ends.append(f"close {closed.rcvd.code}" if closed.rcvd else repr(closed))
 
 
-def test_a_reload_with_a_slow_import_holds_up_nobody(site: Site, start: Start) -> None:
+@pytest.mark.parametrize("slow", ["import", "boot"])
+def test_reload_with_slow_boot_has_no_latency_spike(site: Site, start: Start, slow: str) -> None:
     cluster = start()
-    importing = site.gate("importing")
-    site.write("main.py", f"from report import hold\nhold('importing')\n{without_future(site)}")
+    held = site.gate("held")
+    new = "import report\n" + without_future(site)
+    in_boot = new.replace('say("up", version=VERSION)', "await asyncio.to_thread(report.hold, 'held')")
+    site.write("main.py", f"{new}\nreport.hold('held')\n" if slow == "import" else in_boot)
     with Load(cluster.place) as load:
         load.wait_answered(100)
         cluster.signal(signal.SIGHUP)
-        load.wait_answered(600)  # or nobody would be while the import does not end
-        importing.open()
+        load.wait_answered(600)  # or nobody would be while the new code does not get ready
+        held.open_for_all()
         cluster.expect_generation(2)
         load.wait_answered(100)
     load.assert_none_lost()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.process import proc
+from tests.process.harness import Start
 from tests.process.privilege import AS_NOBODY, needs_root
 from tests.process.site import Site
 
@@ -335,6 +338,16 @@ def test_an_agent_that_dies_before_it_is_ready_ends_the_start(site: Site) -> Non
     assert failed.code == 1
     assert "agent" in failed.problem
     assert "exit code 5" in failed.problem
+
+
+def test_an_agent_that_is_killed_while_the_workers_boot_ends_the_start(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", source.replace('say("up", version=VERSION)', 'say("booting")\n            await asyncio.Event().wait()'))
+    cluster = start(ready=False)
+    cluster.expect("@booting", count=2)
+    proc.end(cluster.pid_of("agent"))
+    assert cluster.wait() == 1
+    assert re.search(r"^tamago: agent gen=1 pid=\d+ died .*SIGKILL", cluster.output.text, re.MULTILINE), cluster.output.text
 
 
 def test_an_agent_module_that_is_missing(site: Site) -> None:

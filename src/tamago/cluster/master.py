@@ -28,7 +28,7 @@ from tamago.cluster.monitor import Monitor
 from tamago.cluster.opening import complete, open_cluster, policy_of
 from tamago.cluster.requests import Requests
 from tamago.cluster.rundir import RunFileError
-from tamago.cluster.settings import Settings, diff_live
+from tamago.cluster.settings import MOST_WORKERS, Settings, diff_live
 from tamago.cluster.shell import Shell
 from tamago.cluster.sockets import Listener
 from tamago.cluster.start_errors import StartFailedError, StartInterruptedError
@@ -169,8 +169,8 @@ class Cluster:
         """Have this many workers, or this many more; return when they serve."""
         wanted = max(1, self.supervisor.slots + workers) if relative else workers
         self._check_slots(wanted)
-        if wanted < 0 or wanted > 1024:
-            raise ControlError(f"{wanted} is no number of workers", hint="ask for 0 to 1024")
+        if wanted < 0 or wanted > MOST_WORKERS:
+            raise ControlError(f"{wanted} is no number of workers", hint=f"ask for 1 to {MOST_WORKERS}")
         raise_file_limit(wanted)
         return await self._ask(lambda request: events.ScaleRequested(workers=workers, relative=relative, request=request))
 

@@ -243,7 +243,7 @@ class Scoreboard:
         cells = self._cells
         return any(
             cells[base + _ACCEPTING] and not cells[base + _BUSY_SINCE] and now - cells[base + _HEARTBEAT] < STALE and base != index * FIELDS
-            for base in range(0, self.rows * FIELDS, FIELDS)
+            for base in range(0, min(cells[self._claimed], self.rows) * FIELDS, FIELDS)
         )
 
     def _slice(self, index: int) -> memoryview:

@@ -169,6 +169,7 @@ def _root_path(text: str) -> str | None:
 
 
 _O = ServerOptions()
+MOST_WORKERS: Final = 1024
 _DAY = 86_400
 _HIGH = 1_000_000_000
 
@@ -187,7 +188,7 @@ class Settings:
     no_agent: bool = _knob(False, live=False, doc="run no agent process")
     framework: str = _knob("", check=_module, doc="module that exports Application and Agent, for an application with app/ and config/")
 
-    workers: int = _knob(0, group="Processes", low=0, high=1024, shown="CPUs this container may use", doc="number of app workers; 0 means one for each CPU")
+    workers: int = _knob(0, group="Processes", low=0, high=MOST_WORKERS, shown="CPUs this container may use", doc="number of app workers; 0 means one for each CPU")
     preload: bool = _knob(True, doc="import the application once and fork; without it each process imports it anew")
     boot_timeout: float = _knob(60.0, low=0.1, high=_DAY, unit="seconds", doc="how long a process may take until it is ready")
     stop_timeout: float = _knob(30.0, low=0, high=_DAY, unit="seconds", doc="how long a process may finish what is in flight before it is killed")

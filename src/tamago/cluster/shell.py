@@ -18,7 +18,7 @@ from tamago.cluster.outfit import Member, Outfit
 from tamago.cluster.processes import ProcessTable
 from tamago.cluster.relay import Relay
 from tamago.cluster.scoreboard import Scoreboard, ScoreboardFullError
-from tamago.cluster.settings import Settings
+from tamago.cluster.settings import MOST_WORKERS, Settings
 from tamago.cluster.sticky import neighbours
 from tamago.cluster.trace import Trace
 from tamago.ipc.control_messages import (
@@ -46,6 +46,10 @@ _log = logging.getLogger("tamago")
 
 _WATCH_AGAIN = 1.0
 
+# However few there are, they can be scaled up to this; in a reload each may have a successor and two that still finish. What was never
+# claimed costs no memory and no time.
+_ROWS = 4 * MOST_WORKERS + 16
+
 
 class Shell:
     """Carries out commands; `emit(event)` takes what happens. `early_nest` becomes the first nest, if that is to import anything."""
@@ -70,7 +74,7 @@ class Shell:
         self._early_nest = early_nest
         marker = early_nest.marker if early_nest is not None else new_marker()
         self.table = ProcessTable(loop, marker=marker, on_exit=self._exited, owns_process=owns_process)
-        self.board = Scoreboard.create(max(256, 4 * outfit.settings.workers + 16), name=linux.memory_name(marker))
+        self.board = Scoreboard.create(_ROWS, name=linux.memory_name(marker))
         self.relay = Relay(
             on_control=self._said, on_hostile=self._hostile, on_closed=self._lost_channel, agent=not outfit.settings.no_agent
         )

@@ -137,6 +137,22 @@ def test_a_stop_under_load_loses_nothing_that_was_accepted(start: Start) -> None
     assert not lost, "\n".join(lost)
 
 
+@pytest.mark.parametrize("ready", [True, False], ids=["that served", "that was starting"])
+def test_signals_that_come_when_all_is_over_do_not_change_the_exit_code(site: Site, start: Start, ready: bool) -> None:
+    if not ready:
+        site.gate("gate")
+        site.write("main.py", "from report import hold, say\nsay('importing')\nhold('gate')\n")
+    cluster = start(ready=ready)
+    if not ready:
+        cluster.expect("@importing")
+    cluster.signal(signal.SIGTERM)
+    cluster.expect(r"\] stopped$" if ready else "the start was interrupted")
+    while cluster.process.poll() is None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            cluster.signal(number)
+    assert cluster.wait() == 0
+
+
 def test_a_second_signal_means_now(site: Site, start: Start) -> None:
     site.gate("gate")
     cluster = start()

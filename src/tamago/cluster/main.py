@@ -69,7 +69,7 @@ class Master:
         try:
             self._take_signals()
             self._watch_launcher()
-            with self._pid_file(settings.pid_file):
+            with _deaf_afterwards(), self._pid_file(settings.pid_file):
                 await cluster.start()
                 self._announce()
                 exit_ = await cluster.wait()
@@ -207,6 +207,15 @@ class Master:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+@contextlib.contextmanager
+def _deaf_afterwards() -> Iterator[None]:
+    """Block signals for good in the end: nothing is left to stop, and without a loop to take them they would become the exit code."""
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
 
 
 def _make_room_for_a_storm() -> None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, Never, TypeVar, Unpack
 
 from tamago.app.routing.controllers import actions_of
 from tamago.app.routing.errors import RouteError
 from tamago.app.routing.pattern import Literal, Pattern, Segment, param_of
 from tamago.app.routing.route import Middleware
-from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, wanted_by_caller
+from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, refuse_options, wanted_by_caller
 
 _ON_FUNCTION = "__tamago_wanted__"
 _ON_CLASS = "__tamago_group__"
@@ -71,8 +71,9 @@ def websocket(paths: Paths, *middleware: Middleware, **options: Unpack[RouteOpti
     return _declare(wanted_by_caller((), paths, middleware, options, websocket=True))
 
 
-def routes(prefix: str = "", *, middleware: Sequence[Middleware] = (), host: str | None = None) -> Callable[[_C], _C]:
+def routes(prefix: str = "", *, middleware: Sequence[Middleware] = (), host: str | None = None, **unknown: Never) -> Callable[[_C], _C]:
     """Put a prefix, middleware or a host around all that the methods of this controller declare."""
+    refuse_options(f"`@routes({prefix!r})`", unknown, ("prefix", "middleware", "host"))
 
     def declare(controller: _C) -> _C:
         setattr(controller, _ON_CLASS, Group(prefix=prefix, middleware=tuple(middleware), host=host))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Self, Unpack
+from typing import Any, Never, Self, Unpack
 
 from tamago.app.routing.caller import source_of_caller
 from tamago.app.routing.controllers import actions_of
@@ -13,7 +13,7 @@ from tamago.app.routing.redirects import make_redirect
 from tamago.app.routing.registry import Registry
 from tamago.app.routing.resources import RESOURCE_ROUTES, resource_name
 from tamago.app.routing.route import ALL_METHODS, Middleware
-from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, wanted_by_caller
+from tamago.app.routing.wanted import Group, Paths, RouteOptions, Wanted, refuse_options, wanted_by_caller
 
 
 class RouteGroup:
@@ -77,12 +77,15 @@ class RouteGroup:
 
     # ── several routes at once ───────────────────────────────────────────────────────────────────────────────────────
 
-    def resources(self, prefix: str, *steps: Any, name: str | None = None, param: str = "id", host: str | None = None) -> None:
+    def resources(
+        self, prefix: str, *steps: Any, name: str | None = None, param: str = "id", host: str | None = None, **unknown: Never
+    ) -> None:
         """Register the routes of a REST resource: those of index, new, create, show, edit, update and destroy that the controller has.
 
         The last step is the controller, a class or its dotted name. `param` is the parameter, such as "id:int". With a `name`, in singular
         or plural, the routes are called posts, new_post, post, edit_post and destroy_post.
         """
+        refuse_options(f"the resource {prefix!r}", unknown, ("name", "param", "host"), more="; middleware is given before the controller")
         if not steps:
             raise RouteError(f"the resource {prefix!r} has no controller", hint="give one after the path, such as 'post'")
         controller = self._registry.controllers.controller(steps[-1])
@@ -103,11 +106,14 @@ class RouteGroup:
             )
             self._registry.add(self._registry.make(self._group.around(wanted), actions[row.action], controller=controller))
 
-    def redirect(self, paths: Paths, target: str, status: int = 302, *, name: str | None = None, host: str | None = None) -> None:
+    def redirect(
+        self, paths: Paths, target: str, status: int = 302, *, name: str | None = None, host: str | None = None, **unknown: Never
+    ) -> None:
         """Send whoever comes here to another path, to a named route or to an http(s) URL.
 
         Parameters of the path fill those of the target; a group's prefix is not put before it.
         """
+        refuse_options(f"the redirect from {paths!r}", unknown, ("status", "name", "host"))
         endpoint = make_redirect(target, status, self._registry.converters, self._registry.named)
         wanted = Wanted(methods=ALL_METHODS, paths=paths, name=name, host=host, source=source_of_caller())
         routes = self._registry.make(self._group.around(wanted), endpoint, endpoint=endpoint)
@@ -115,8 +121,9 @@ class RouteGroup:
         for route in routes:
             self._registry.check_later(partial(endpoint.check, route))
 
-    def group(self, prefix: str = "", middleware: Sequence[Middleware] = (), host: str | None = None) -> RouteGroup:
+    def group(self, prefix: str = "", middleware: Sequence[Middleware] = (), host: str | None = None, **unknown: Never) -> RouteGroup:
         """Return a group for routes that begin alike; also for `with`. Its middleware runs before that of the routes."""
+        refuse_options(f"the group {prefix!r}", unknown, ("prefix", "middleware", "host"))
         return RouteGroup(self._registry, self._group.within(Group(prefix=prefix, middleware=tuple(middleware), host=host)))
 
     def __enter__(self) -> Self:

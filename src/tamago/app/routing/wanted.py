@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
@@ -51,13 +51,19 @@ def wanted_by_caller(
     methods: Sequence[str], paths: Paths, middleware: tuple[Middleware, ...], options: RouteOptions, *, websocket: bool = False
 ) -> Wanted:
     """Return the registration that the nearest caller outside this package asks for. Raises RouteError for an option there is not."""
-    for option in options:
-        if option not in RouteOptions.__annotations__:
-            raise RouteError(
-                f"the route {paths!r} has an option {option!r}, which does not exist{did_you_mean(option, RouteOptions.__annotations__)}",
-                hint=f"there is: {', '.join(RouteOptions.__annotations__)}; middleware and the handler are given in order, without a name",
-            )
+    known = tuple(RouteOptions.__annotations__)
+    unknown = [option for option in options if option not in known]
+    refuse_options(f"the route {paths!r}", unknown, known, more="; middleware and the handler are given in order, without a name")
     return Wanted(methods=tuple(methods), paths=paths, middleware=middleware, websocket=websocket, source=source_of_caller(), **options)
+
+
+def refuse_options(whose: str, unknown: Iterable[str], known: Sequence[str], *, more: str = "") -> None:
+    """Raise RouteError if something was given by keyword that does not exist; `more` is added to the list of what there is."""
+    for option in unknown:
+        raise RouteError(
+            f"{whose} has an option {option!r}, which does not exist{did_you_mean(option, known)}",
+            hint=f"there is: {', '.join(known)}{more}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,6 +207,11 @@ def test_a_middleware_that_can_never_be_awaited_is_refused_however_it_is_given(
         (lambda router: router.register(["GET"], "/a", handler, x=1), "an option 'x', which does not exist", "name, host, timeout"),
         (lambda router: router.websocket("/a", handler, tiemout=1), "did you mean timeout?", "name, host, timeout"),
         (lambda router: router.get("/a", handler, middleware=[]), "the route '/a' has an option 'middleware'", "in order, without a name"),
+        (lambda router: router.resources("/posts", "post", nmae="a"), "the resource '/posts' has an option 'nmae'", "name, param, host"),
+        (lambda router: router.resources("/posts", "post", parm="x"), "which does not exist; did you mean param?", "before the controller"),
+        (lambda router: router.redirect("/a", "/b", stauts=301), "the redirect from '/a' has an option 'stauts'", "status, name, host"),
+        (lambda router: router.group("/api", midleware=[]), "the group '/api' has an option 'midleware', which does", "prefix, middleware"),
+        (lambda _: routes("/posts", hots="a.b"), "`@routes('/posts')` has an option 'hots', which does not exist; did you", "host"),  # type: ignore[arg-type]
         (lambda router: router.group("api"), "the prefix 'api'", "'/api'"),
         (lambda router: router.group("/api", middleware=["x"]), "'x' is not a middleware", "call_next"),
         (lambda router: router.converter("int", "x"), "converter 'int' already", "another name"),

@@ -22,6 +22,7 @@ from tamago.app.dispatch import call_route, compile_dispatch
 from tamago.app.lifespan import serve_lifespan
 from tamago.app.load_warnings import warn_of_unread
 from tamago.app.loaded import Loaded
+from tamago.app.middleware_result import checked
 from tamago.app.middleware_setup import FoundMiddleware, NamedMiddleware, check_middleware, compile_chains, set_up
 from tamago.app.mounts import Mounts
 from tamago.app.on_error import on_error
@@ -150,7 +151,7 @@ class Application(BaseApplication):
         bound = compile_handlers(self.router.routes, app=self)
 
         def endpoint_of(route: Route) -> Any:
-            return compile_chain(route.middleware, bound[route].endpoint, outer=outer)
+            return compile_chain([checked(middleware) for middleware in route.middleware], bound[route].endpoint, outer=outer)
 
         def direct_of(route: Route) -> Any:
             return None if route.middleware else bound[route].direct

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tamago.app.chain import CallNext, Chain, Middleware, compile_outermost
 from tamago.app.host import Endpoint
+from tamago.app.middleware_result import checked
 from tamago.app.middleware_shape import is_async, misfit, named
 from tamago.app.path_rules import Applies, applies
 from tamago.core.called import place_of
@@ -108,7 +109,7 @@ def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMidd
     if problem := misfit(run):
         raise MiddlewareError([f"`middleware` in {found.source} returned {named(run)}, which {problem}"])
     methods = getattr(run, "methods", None) or getattr(exported, "methods", None)
-    rule = applies(name, options)
+    rule, run = applies(name, options), checked(run)
     return NamedMiddleware(name=name, run=run if rule is None else _conditional(run, rule), methods=methods)
 
 

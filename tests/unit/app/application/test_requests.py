@@ -225,3 +225,20 @@ async def test_what_the_handler_returns_is_the_body_and_what_middleware_returns_
         answer = await client.get("/7")
         assert answer.text == "number 7"
         assert answer.headers.get("x-seen") == (None if around == "nothing" else "number 7")
+
+
+@pytest.mark.parametrize("place", ["of the configuration", "of a route"])
+async def test_a_middleware_that_returns_nothing_to_await_is_named_wherever_it_stands(
+    site: Project, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    counting = "def counting(ctx, call_next):\n    return len(ctx.path)\n"
+    site.controller("async def index(self):\n    return 'x'", "router.get('/', 'home.index')")
+    if place == "of a route":
+        site.write({"app/router.py": f"{counting}\ndef routes(router):\n    router.get('/', counting, 'home.index')\n"})
+    else:
+        site.write({"app/middleware/counting.py": f"{counting}\ndef middleware(options, app):\n    return counting\n"})
+        site.configure(middleware=["counting"])
+    async with visiting(site) as (_, client):
+        assert (await client.get("/")).status_code == 500
+    assert "the middleware counting (" in caplog.text
+    assert "returned 1, and it is not async" in caplog.text

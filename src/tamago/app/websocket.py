@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tamago.app.asgi_exchange import Receive, Scope, Send
+from tamago.app.errors import BadRequestError
 
 
 class WebSocketClosedError(ConnectionError):
@@ -17,6 +18,13 @@ class WebSocketClosedError(ConnectionError):
         super().__init__(f"the websocket is closed ({code}{', ' + reason if reason else ''})")
         self.code = code
         self.reason = reason
+
+
+class BadMessageError(BadRequestError):
+    """A message is not what `receive_json` was to get. A handler that lets it through closes with 1007, and the client is told this."""
+
+    def __init__(self, error: msgspec.DecodeError) -> None:
+        super().__init__(f"bad message: {error}", code="bad_message")
 
 
 class WebSocket:
@@ -58,8 +66,12 @@ class WebSocket:
         return data
 
     async def receive_json(self, kind: Any = Any) -> Any:
-        """Return the next message, decoded from JSON and checked against `kind`. Raises msgspec.DecodeError for one that is not that."""
-        return msgspec.json.decode(await self.receive(), type=kind)
+        """Return the next message, decoded from JSON and checked against `kind`. Raises BadMessageError for one that is not that."""
+        message = await self.receive()
+        try:
+            return msgspec.json.decode(message, type=kind)
+        except msgspec.DecodeError as error:
+            raise BadMessageError(error) from error
 
     async def send(self, message: str | bytes) -> None:
         """Send a message. Raises WebSocketClosedError when nobody can get it any more."""

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import pytest
 from tests.unit.app.fakes import FakeApplication
 
 from tamago.app.context import Context
 from tamago.app.current import current_context
 from tamago.app.errors import ExitError, HttpError
-from tamago.app.websocket import WebSocketClosedError
+from tamago.app.websocket import BadMessageError, WebSocketClosedError
 from tamago.app.websocket_dispatch import serve_websocket
 
 pytestmark = pytest.mark.anyio
@@ -114,10 +113,11 @@ async def test_json_is_checked_as_it_comes_in(app: FakeApplication) -> None:
     async def handler(ctx: Context) -> None:
         value = await ctx.websocket.receive_json(dict[str, int])
         await ctx.websocket.send_json(value)
-        with pytest.raises(msgspec.ValidationError):
-            await ctx.websocket.receive_json(dict[str, int])
+        for _ in range(2):
+            with pytest.raises(BadMessageError):
+                await ctx.websocket.receive_json(dict[str, int])
 
-    client = await served(app, handler, '{"a":1}', '{"a":"x"}')
+    client = await served(app, handler, '{"a":1}', '{"a":"x"}', b"no JSON")
     assert client.got[1] == {"type": "websocket.send", "text": '{"a":1}'}
 
 
@@ -147,7 +147,14 @@ async def test_sending_to_a_client_that_left_is_no_failure(app: FakeApplication,
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("error", "kind"), [(LookupError("the inside"), LookupError), (SystemExit("the inside"), ExitError)])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (LookupError("the inside"), LookupError),
+        (SystemExit("the inside"), ExitError),
+        (HttpError(503, "the inside"), HttpError),
+    ],
+)
 async def test_a_handler_that_fails_is_logged_and_closes_with_1011(
     app: FakeApplication, caplog: pytest.LogCaptureFixture, error: BaseException, kind: type[Exception]
 ) -> None:
@@ -162,6 +169,39 @@ async def test_a_handler_that_fails_is_logged_and_closes_with_1011(
     assert client.got[-1] == {"type": "websocket.close", "code": 1011, "reason": ""}
     assert "the inside" in caplog.text
     assert told == [(kind, "/ws/7")]
+
+
+async def test_a_bad_message_is_the_clients_fault_and_it_is_told_so(app: FakeApplication, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Any] = []
+    app.events.on("error", lambda error, ctx: told.append(error))
+
+    async def handler(ctx: Context) -> None:
+        await ctx.websocket.receive_json(dict[str, int])
+
+    client = await served(app, handler, '{"a":"x"}')
+    reason = "bad message: Expected `int`, got `str` - at `$[...]`"
+    assert client.got[-1] == {"type": "websocket.close", "code": 1007, "reason": reason}
+    assert [(record.levelname, record.message) for record in caplog.records] == [("WARNING", f"websocket /ws/7 closed: 400 {reason}")]
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (HttpError(403, "not for you"), "not for you"),
+        (HttpError(403, "x" * 122 + "ß"), "x" * 122),
+        (HttpError(403, "a secret", expose=False), ""),
+    ],
+)
+async def test_what_is_thrown_at_a_client_closes_with_1008_and_says_why_in_a_frame(
+    app: FakeApplication, error: HttpError, reason: str
+) -> None:
+    async def handler(ctx: Context) -> None:
+        await ctx.websocket.accept()
+        raise error
+
+    client = await served(app, handler)
+    assert client.got[-1] == {"type": "websocket.close", "code": 1008, "reason": reason}
 
 
 @pytest.mark.parametrize(

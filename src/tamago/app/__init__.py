@@ -5,12 +5,15 @@ from __future__ import annotations
 from tamago.app.agent import Agent
 from tamago.app.application import Application
 from tamago.app.binding import Body, Cookie, Header, Query
-from tamago.app.chain import CallNext, only_for
+from tamago.app.chain import CallNext, Middleware, only_for
 from tamago.app.context import Context
 from tamago.app.errors import BadRequestError, HttpError
 from tamago.app.event_stream import Event, EventStream
+from tamago.app.request import RequestView
+from tamago.app.response import ResponseView
 from tamago.app.response_value import Response
 from tamago.app.routing import Router, delete, get, patch, post, put, route, routes, websocket
+from tamago.app.websocket import BadMessageError, WebSocket, WebSocketClosedError
 from tamago.core.app_info import AppInfo
 from tamago.core.boot import Boot
 from tamago.core.context_class import Controller, Helper, Service
@@ -20,6 +23,7 @@ __all__ = [
     "Agent",
     "AppInfo",
     "Application",
+    "BadMessageError",
     "BadRequestError",
     "Body",
     "Boot",
@@ -32,12 +36,17 @@ __all__ = [
     "Header",
     "Helper",
     "HttpError",
+    "Middleware",
     "Plugin",
     "PluginEntry",
     "Query",
+    "RequestView",
     "Response",
+    "ResponseView",
     "Router",
     "Service",
+    "WebSocket",
+    "WebSocketClosedError",
     "delete",
     "get",
     "only_for",

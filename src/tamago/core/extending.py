@@ -79,6 +79,8 @@ def compose(name: str, base: type[_T], extends: Sequence[type], attributes: Mapp
     for cls in bases:
         if issubclass(base, cls):
             raise ComposeError(name, [cls], f"{cls.__qualname__} is a base of {base.__qualname__} already")
+        if other := _other_than(base, cls):
+            raise ComposeError(name, [cls], f"it derives from {other.__module__}.{other.__qualname__}, and not from {base.__qualname__}")
     body = {"__module__": base.__module__, "__doc__": inspect.getdoc(base), **(attributes or {})}
     try:
         composed = cast("type[_T]", types.new_class(name, (*bases, base), exec_body=lambda scope: scope.update(body)))
@@ -88,6 +90,16 @@ def compose(name: str, base: type[_T], extends: Sequence[type], attributes: Mapp
     if problem := constructor_problem(composed, *given):
         raise LoadError([problem], hint=f"an extend with a constructor of its own takes what that of {name} takes: {', '.join(given)}")
     return composed
+
+
+def _other_than(base: type, cls: type) -> type | None:
+    """Return a class of the framework that an extend derives from although `base` does not.
+
+    It would give that class's members to `base`: those of the `Response` that a handler returns to `ctx.response`, say.
+    """
+    return next(
+        (parent for parent in cls.__bases__ if parent.__module__.partition(".")[0] == "tamago" and not issubclass(base, parent)), None
+    )
 
 
 def _files(units: Iterable[LoadUnit], kind: str, env: str) -> Iterator[FoundModule]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.core.disk import Disk, temporary
 
+from tamago.core.context_class import Service
 from tamago.core.extending import ComposeError, check_extend_files, compose, find_extends
 from tamago.core.load_error import LoadError
 
@@ -55,6 +56,15 @@ def test_a_class_composed_of_nothing_is_still_a_new_class() -> None:
     one = compose("Context", Base, [], {"app": "first"})
     other = compose("Context", Base, [], {"app": "second"})
     assert (one().app, other().app, Base.app) == ("first", "second", None)
+
+
+def test_an_extend_of_another_class_of_the_framework_is_refused() -> None:
+    class Context(Service): ...
+
+    with pytest.raises(
+        ComposeError, match=r"Context cannot be combined: it derives from tamago\.core\.context_class\.Service, and not from Base"
+    ):
+        compose("Context", Base, [Context])
 
 
 def test_an_extend_given_twice_counts_once() -> None:

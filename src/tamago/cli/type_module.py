@@ -12,8 +12,11 @@ from typing import Final
 
 from tamago.cli.app_types import AppTypes
 
-_HEAD: Final = '''\
-"""Types of this application, for editors and type checkers. Written by `tamago types`, which has to run when they change."""
+FIRST_LINE: Final = (
+    '"""Types of this application, for editors and type checkers. Written by `tamago types`, which has to run when they change."""'
+)
+_HEAD: Final = f"""\
+{FIRST_LINE}
 # mypy: ignore-errors
 # pyright: basic, reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
 # ruff: noqa
@@ -24,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-'''
+"""
 
 _OF_A_CONTEXT: Final = (("app", "Application"), ("config", "Config"), ("ctx", "Context"), ("service", "Services"))
 _MEMBERS: Final = {
@@ -45,6 +48,8 @@ _MEMBERS: Final = {
     "Service": _OF_A_CONTEXT,
     "Boot": (("app", "Application"), ("config", "Config")),
 }
+NAMES: Final = tuple(_MEMBERS)
+"""What can be imported from the module at run time."""
 _OURS: Final = {"Controller": "tamago.app.Controller", "Service": "tamago.app.Service", "Boot": "tamago.app.Boot"}
 _CONFIG: Final = "tamago.core.config.Config"
 

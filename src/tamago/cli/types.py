@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tamago.cli.app_types import app_types
-from tamago.cli.looking_into import AppDirectory, Env, load_application, settings_of, users_code
-from tamago.cli.type_module import render
+from tamago.cli.app_types import AppTypes, app_types
+from tamago.cli.looking_into import AppDirectory, Env, framework_of, load_application, settings_of, users_code
+from tamago.cli.type_module import FIRST_LINE, NAMES, render
+from tamago.cli.types_stand_in import standing_in
+from tamago.cluster.settings import Settings
 from tamago.errors import TamagoError
 
 
@@ -34,19 +37,27 @@ def types(
     checkers. Imports the application and reads its configuration, but runs none of its hooks: custom loaders that one adds are not seen.
     """
     settings = settings_of(directory, env)
-    application, agent = load_application(settings), load_application(settings, "Agent")
-    with users_code():
-        asyncio.run(application.read_configuration())
-        custom = application.load_custom()
-    text = render(app_types(application, agent, custom))
     place = Path(settings.directory) / "app" / "types.py"
     before = place.read_text("utf-8") if place.exists() else ""
+    if before and FIRST_LINE not in before:
+        raise NotOurFileError(f"{place} was not written by this command", hint="rename it: this is where the types go")
+    text = render(_look(settings))
     if check:
         if before != text:
             raise StaleTypesError(f"{place} {'is not up to date' if before else 'does not exist'}", hint="write it: tamago types")
         return 0
-    if before and text.partition("\n")[0] not in before:
-        raise NotOurFileError(f"{place} was not written by this command", hint="rename it: this is where the types go")
     place.write_text(text, "utf-8")
     print(f"{place} is {'as it was' if before == text else 'written'}")
     return 0
+
+
+def _look(settings: Settings) -> AppTypes:
+    with users_code():
+        kinds = {kind: framework_of(settings, kind) for kind in ("Application", "Agent")}
+    ours = vars(import_module("tamago.app"))
+    with standing_in({name: ours[name] for name in NAMES} | kinds):
+        application, agent = load_application(settings), load_application(settings, "Agent")
+        with users_code():
+            asyncio.run(application.read_configuration())
+            custom = application.load_custom()
+    return app_types(application, agent, custom)

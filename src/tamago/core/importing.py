@@ -73,6 +73,8 @@ def import_found(found: FoundModule, timing: Timing | None = None) -> ModuleType
             if isinstance(error, ModuleNotFoundError) and error.name and f"{found.module}.".startswith(f"{error.name}."):
                 raise _hidden(found, error.name) from None
             error.add_note(f"while {found.path} was being loaded")
+            if isinstance(error, ModuleNotFoundError) and error.name == "app.types":
+                error.add_note("`tamago types` writes app/types.py")
             raise
     file = getattr(module, "__file__", None)
     if not (file and os.path.exists(file) and found.path.samefile(file)):

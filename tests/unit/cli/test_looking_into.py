@@ -250,6 +250,25 @@ def test_at_run_time_the_types_are_the_frameworks(blog: Tamago) -> None:
     assert "OtherController.index" in out(blog, "routes")
 
 
+@pytest.mark.parametrize(
+    "there", [None, "<<<<<<< ours\n", "import app.service.gone\n"], ids=["missing", "half merged", "of a service that is gone"]
+)
+def test_types_are_written_although_the_application_imports_them(blog: Tamago, there: str | None) -> None:
+    if there is not None:
+        out(blog, "types")
+        place = blog.directory / "app/types.py"
+        place.write_text(there + place.read_text())
+    blog.write(
+        "app/controller/other.py",
+        "from app.types import Context, Controller\nfrom tamago.app import get\n\n\nclass OtherController(Controller):\n"
+        "    @get('/other')\n    def index(self) -> str:\n        return Context.__name__\n",
+    )
+    if there is None:
+        assert "`tamago types` writes app/types.py" in blog.run("routes").stderr
+    out(blog, "types")
+    assert "OtherController.index" in out(blog, "routes")
+
+
 def test_types_that_are_not_up_to_date_are_told(blog: Tamago) -> None:
     assert "does not exist" in blog.run("types", "--check").stderr
     out(blog, "types")

@@ -117,6 +117,27 @@ async def test_work_in_the_background_has_the_services_of_its_request(site: Proj
         assert first is second
 
 
+async def test_a_task_that_outlives_its_request_keeps_what_it_holds_and_is_given_new_services(site: Project) -> None:
+    site.write(_USER)
+    site.controller(
+        """
+        async def show(self):
+            self.app.task = asyncio.create_task(self.later(self.service.user))
+
+        async def later(self, held):
+            await self.app.gate.wait()
+            self.app.seen = [held.ctx is self.ctx, self.service.user is held, self.service.user is self.ctx.service.user]
+        """,
+        "router.get('/', 'home.show')",
+    )
+    async with site.running() as app:
+        app.gate = asyncio.Event()
+        await ask(app)
+        app.gate.set()
+        await app.task
+        assert app.seen == [True, False, True]
+
+
 async def test_a_service_that_two_threads_noted_at_once_is_let_go(site: Project) -> None:
     site.write(_USER)
     async with site.running() as app:

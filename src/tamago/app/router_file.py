@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 
 from tamago.app.routing import Router
+from tamago.core.called import place_of
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
 from tamago.core.scanning import FoundModule
@@ -38,5 +39,11 @@ def import_router(found: FoundModule, timing: Timing) -> Callable[[Router], obje
         )
     if not callable(routes):
         raise LoadError([f"{found.path} defines no function `routes`"], hint="write `def routes(router):` there, or remove the file")
+    try:
+        inspect.signature(routes).bind("router")
+    except TypeError as error:
+        raise LoadError(
+            [f"`routes` in {place_of(routes) or found.path} does not take (router): {error}"], hint="write `def routes(router):`"
+        ) from None
     registers: Callable[[Router], object] = routes
     return registers

@@ -389,6 +389,7 @@ async def test_decorated_methods_need_no_router(site: Project) -> None:
         ("", "defines no function `routes`"),
         ("routes = 1\n", "defines no function `routes`"),
         ("async def routes(router):\n    ...\n", "`routes` is async"),
+        ("def routes():\n    ...\n", r"router.py:1 does not take \(router\): too many positional arguments"),
     ],
 )
 def test_a_router_file_that_would_register_nothing_is_refused(site: Project, source: str, said: str) -> None:

@@ -69,7 +69,7 @@ def test_a_local_function_has_no_controller() -> None:
 def test_a_method_that_several_controllers_inherit_must_be_named() -> None:
     with pytest.raises(RouteError) as caught:
         Controllers(TREE).find(Base.index)
-    assert caught.value.problem == "Base.index belongs to several controllers"
+    assert caught.value.problem.startswith("Base.index belongs to several controllers")
     assert caught.value.hint == "name the one you mean: 'admin.draft.index', 'post.index'"
 
 

@@ -180,7 +180,7 @@ def test_a_middleware_that_can_never_be_awaited_is_refused_however_it_is_given(
     with pytest.raises(RouteError) as caught:
         register(router)
     line = forgot.__code__.co_firstlineno
-    assert caught.value.problem == f"the middleware forgot ({__file__}:{line}) is not async, and returns nothing to await"
+    assert caught.value.problem.startswith(f"the middleware forgot ({__file__}:{line}) is not async, and returns nothing to await")
     assert "write `async def`" in caught.value.hint
 
 
@@ -231,6 +231,13 @@ def test_what_cannot_be_right_is_refused_at_once(router: Router, register: Calla
     assert problem in caught.value.problem
     assert hint in caught.value.hint
     assert router.routes == ()
+
+
+def test_what_cannot_be_right_is_told_with_the_line_that_registers_it(router: Router) -> None:
+    with pytest.raises(RouteError) as caught:
+        router.get("/a", "post.sow")
+    line = inspect.getsourcelines(test_what_cannot_be_right_is_told_with_the_line_that_registers_it)[1] + 2
+    assert caught.value.problem == f"the controller method 'post.sow' does not exist ({__file__}:{line})"
 
 
 def test_a_compiled_router_is_closed(router: Router) -> None:

@@ -12,6 +12,7 @@ from tamago.core.config import Config, freeze
 from tamago.core.config_environment import is_variable_of
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_merge import DEFAULT_OF, MISSING, LoadedConfig, clone, lookup, merged, nearest_origin, why
+from tamago.core.config_misspelt import misspelt
 from tamago.core.config_problems import Key, Models, convert, find_problems, type_at
 from tamago.core.redact import redact_at
 from tamago.core.suggest import did_you_mean
@@ -122,6 +123,8 @@ def _unknown(loaded: LoadedConfig, models: Models) -> Iterator[str]:
             elif key not in known:
                 close = did_you_mean(str(key), sorted(map(str, known)))
                 yield f"{key} ({layer.origin}): there is no such key{close}; a new one must first stand in config/default.py"
+            elif layer.defines and (surely := misspelt(key, layer, loaded.layers, models)):
+                yield f"{key} ({layer.origin}): is read by nobody; did you mean {surely}? If not, give it a model in config/models.py"
 
 
 def _shown(path: Key, value: object) -> str:

@@ -200,6 +200,13 @@ def test_an_unknown_key_from_the_environment_names_the_variable(environ: dict[st
     assert problem.startswith(f"loger ({next(iter(environ))}): there is no such key; did you mean logger?")
 
 
+def test_a_default_file_can_define_any_key_but_one_that_is_surely_another() -> None:
+    config = loaded(LOGGER, ("default.py", {"loger": {"level": "DEBUG"}}))
+    assert problems(config, LOGGER) == (
+        "loger (default.py): is read by nobody; did you mean logger? If not, give it a model in config/models.py",
+    )
+
+
 def test_a_key_that_a_hook_adds_is_known() -> None:
     config = loaded(LOGGER)
     config.values["new"] = {"x": 1}

@@ -1,0 +1,66 @@
+"""Which keys of a default.py are taken for others, misspelt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tamago.core.config_merge import Layer
+from tamago.core.config_misspelt import misspelt
+
+
+class Logger(msgspec.Struct, frozen=True):
+    level: str = "INFO"
+    directory: str = ""
+
+
+MODELS = {"logger": Logger}
+FRAMEWORK = {"middleware": [], "close_timeout": 10, "custom_loader": {"repository": {}}, "keys": "", "logger": {"level": "INFO"}}
+
+
+def meant(key: str, value: object, **more: Any) -> str:
+    own = Layer(origin="default.py", values={key: value, **more}, defines=True)
+    return misspelt(key, own, [Layer(origin="framework", values=FRAMEWORK, defines=True), own], MODELS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "surely"),
+    [
+        ("loger", {"level": "DEBUG"}, "logger"),
+        ("loger", {"directory": "logs"}, "logger"),
+        ("midleware", ["stamp"], "middleware"),
+        ("close_timout", 5, "close_timeout"),
+        ("custom_loaders", {"repository": {"directory": "app/repository"}}, "custom_loader"),
+    ],
+)
+def test_what_is_spelt_like_another_key_and_right_for_it_is_that_one(key: str, value: object, surely: str) -> None:
+    assert meant(key, value) == surely
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("loger", {"height": 3}),
+        ("loger", {}),
+        ("loger", "oak"),
+        ("close_timout", "never"),
+        ("key", "secret"),
+        ("currency", "EUR"),
+    ],
+)
+def test_anything_else_is_a_key_of_the_applications_own(key: str, value: object) -> None:
+    assert meant(key, value) == ""
+
+
+def test_what_stands_beside_the_other_key_is_another_one() -> None:
+    assert meant("loger", {"level": "DEBUG"}, logger={"level": "INFO"}) == ""
+
+
+def test_what_has_a_model_or_is_defined_by_somebody_else_as_well_is_meant() -> None:
+    own = Layer(origin="default.py", values={"loger": {"level": "DEBUG"}}, defines=True)
+    framework = Layer(origin="framework", values=FRAMEWORK, defines=True)
+    plugin = Layer(origin="plugin", values={"loger": {}}, defines=True)
+    assert misspelt("loger", own, [framework, own], {**MODELS, "loger": Logger}) == ""
+    assert misspelt("loger", own, [framework, plugin, own], MODELS) == ""

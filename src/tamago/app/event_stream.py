@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tamago.app.streaming import Filler
+from tamago.errors import TamagoError
 
 if TYPE_CHECKING:
     from tamago.app.context import Context
@@ -41,13 +42,27 @@ class Event:
         return ("\n".join(lines) + "\n\n").encode()
 
 
+class SourceError(TamagoError, TypeError):
+    """Something else than an async iterator was to give the events."""
+
+    def __init__(self, source: object) -> None:
+        super().__init__(
+            f"an EventStream takes an async iterator, and not {source!r}",
+            hint="make the function that yields the events `async def`, and call it: EventStream(news())",
+        )
+
+
 class EventStream:
     """A body of server-sent events: each thing that `source` gives is one, an `Event` or its data alone.
+
+    Raises SourceError for a source that is not asynchronous.
 
     Every `ping` seconds a comment is sent as well, so that proxies do not take the connection for dead (0: only one, at the beginning).
     """
 
     def __init__(self, source: AsyncIterable[Any], *, ping: float = 15.0) -> None:
+        if not hasattr(source, "__aiter__"):
+            raise SourceError(source)
         self._source = source
         self.filler = Filler(b":\n\n", ping)
 

@@ -122,7 +122,8 @@ class Application(BaseApplication):
         super()._build()
         config = self.config
         self.keys = Keys(config["keys"])
-        self.threads = ThreadPool(size=self.thread_count, all_busy=self.threads_all_busy, loop=asyncio.get_running_loop())
+        self.background.loop = loop = asyncio.get_running_loop()
+        self.threads = ThreadPool(size=self.thread_count, all_busy=self.threads_all_busy, loop=loop)
         with self.timing.measure("Load Custom"):
             install(self.load_custom(), self, self.context_class)
         with self.timing.measure("Load Router"):

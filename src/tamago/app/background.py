@@ -29,12 +29,16 @@ class BackgroundTasks:
         self._events = events
         self._log = log
         self._running: set[asyncio.Task[None]] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where work begins that a thread asks for; there once the application starts."""
 
     def __len__(self) -> int:
         return len(self._running)
 
     def run(self, work: Work, ctx: Context, *, name: str = "") -> None:
         """Begin `await work(ctx)`, with `ctx` as the current context. `name` is for the log; by default it is the function's.
+
+        May be called in a thread, as by a handler that is a plain function.
 
         Raises TypeError for what is no function, such as the coroutine that calling one returned.
         """
@@ -44,7 +48,18 @@ class BackgroundTasks:
             raise TypeError(f"{work!r} is nothing to run in the background: give the function itself, not what it returned")
         ctx.goes_on = True
         label = name or getattr(work, "__qualname__", type(work).__qualname__)
-        task = asyncio.get_running_loop().create_task(self._watch(work, ctx, label), name=f"background {label}")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if self.loop is None:
+                raise
+            # Before the loop hears that the thread is through: so the task is there, and waited for, when its request ends.
+            self.loop.call_soon_threadsafe(self._begin, self.loop, work, ctx, label)
+        else:
+            self._begin(loop, work, ctx, label)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, work: Work, ctx: Context, label: str) -> None:
+        task = loop.create_task(self._watch(work, ctx, label), name=f"background {label}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -72,7 +87,7 @@ class BackgroundTasks:
         began = perf_counter()
         try:
             try:
-                await _begin(work, ctx, label)
+                await _call(work, ctx, label)
             except SystemExit as exit_:
                 raise ExitError(exit_) from exit_  # out of a task it would end the loop, and the worker with it
         except Exception as error:  # noqa: BLE001 - logged by whatever logger it is
@@ -82,7 +97,7 @@ class BackgroundTasks:
             self._log().info("[background] task %s success (%dms)", label, (perf_counter() - began) * 1000)
 
 
-def _begin(work: Work, ctx: Context, label: str) -> Awaitable[object]:
+def _call(work: Work, ctx: Context, label: str) -> Awaitable[object]:
     begun = work(ctx)
     if not inspect.isawaitable(begun):
         raise TypeError(f"{label} is a plain function: write async def, and in it await asyncio.to_thread(…) for what blocks")

@@ -165,6 +165,29 @@ async def test_background_work_has_a_context_and_is_logged_by_its_name(site: Pro
         assert "[background] task sweep the yard success" in caplog.text
 
 
+async def test_background_work_of_a_handler_in_a_thread_is_waited_for_as_any_other(site: Project) -> None:
+    site.write(_USER)
+    site.controller(
+        """
+        def show(self):
+            self.ctx.run_in_background(self.later)
+            self.app.run_in_background(self.later)
+            self.app.seen = [self.service.user]
+            return "begun"
+
+        async def later(self, ctx):
+            self.app.seen.append(ctx.app.current_context is ctx and ctx.service.user)
+        """,
+        "router.get('/', 'home.show')",
+    )
+    async with site.running() as app:
+        assert (await ask(app)).answer.data == b"begun"
+        assert len(app.background) or len(app.seen) == 3
+        await app.background_tasks_finished()
+        asked, first, second = app.seen
+        assert (first is asked, second is asked) == (True, False)
+
+
 async def test_background_work_that_fails_is_logged_and_an_error_event(site: Project, caplog: pytest.LogCaptureFixture) -> None:
     async def sweep(ctx: Context) -> None:
         raise LookupError("no broom")

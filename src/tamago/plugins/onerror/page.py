@@ -63,7 +63,8 @@ def render(page: Page) -> str:
 
 def _kind(kind: str) -> str:
     module, dot, name = kind.rpartition(".")
-    return f"<small>{escape(module)}{dot}</small>{escape(name)}"
+    # On a narrow screen the line is broken at a dot, and not within the name.
+    return f"<small>{escape(module + dot).replace('.', '.<wbr>')}</small>{escape(name)}"
 
 
 def _clip(text: str) -> str:

@@ -191,3 +191,8 @@ def test_the_page_shows_what_to_do_and_notes_and_causes() -> None:
     assert "<p class=note>with user 2</p>" in body
     assert "<i>caused by</i> <small></small>ValueError" in body
     assert "It was never raised" in body
+
+
+def test_a_narrow_screen_breaks_the_kind_of_an_error_at_its_dots() -> None:
+    body = render(json.JSONDecodeError("no JSON", "", 0), Format.HTML, env="local").body
+    assert "<h1><small>json.<wbr>decoder.<wbr></small>JSONDecodeError</h1>" in body

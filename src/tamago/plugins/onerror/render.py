@@ -90,7 +90,8 @@ def _text(error: BaseException, problem: Problem, request: RequestFacts, about: 
     if about.talkative and problem.ours:
         root = root_of(error)
         return f"{kind_of(root)}: {message_of(root)}\n\n{_stack(error)}"
-    lines = [problem.message, *(f"- {_plain(item)}" for item in problem.errors)]
+    # Bad values of a request are in the message already, in words.
+    lines = [problem.message, *(f"- {_plain(item)}" for item in problem.errors if str(item) not in problem.message)]
     if problem.ours and request.request_id:
         lines.append(f"request id: {request.request_id}")
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tamago.app.binding.bad_values import Source, bad_request, bad_value
 from tamago.app.errors import BadRequestError, HttpError
 from tamago.plugins.onerror.answer_format import Format, choose
 from tamago.plugins.onerror.problem import problem_of
@@ -196,3 +197,8 @@ def test_the_page_shows_what_to_do_and_notes_and_causes() -> None:
 def test_a_narrow_screen_breaks_the_kind_of_an_error_at_its_dots() -> None:
     body = render(json.JSONDecodeError("no JSON", "", 0), Format.HTML, env="local").body
     assert "<h1><small>json.<wbr>decoder.<wbr></small>JSONDecodeError</h1>" in body
+
+
+def test_text_says_what_is_wrong_with_a_request_once() -> None:
+    error = bad_request([bad_value(Source.QUERY, "page", "0", "int >= 1")])
+    assert render(error, Format.TEXT).body == "query page: expected int >= 1, got '0'\n"

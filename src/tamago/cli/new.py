@@ -72,8 +72,7 @@ def write(directory: Path, files: dict[str, str]) -> None:
 
 def next_steps(directory: str, template: Template) -> str:
     """Say what to do now."""
-    start = {Template.APP: "tamago start --env local", Template.PLUGIN: "", Template.FASTAPI: "pip install fastapi\n  tamago start"}[
-        template
-    ]
-    steps = [f"cd {directory}" if directory != "." else "", "pip install 'tamago[testing]'", "pytest", start]
+    needs = " fastapi" if template is Template.FASTAPI else ""
+    start = {Template.APP: "tamago start --env local", Template.PLUGIN: "", Template.FASTAPI: "tamago start"}[template]
+    steps = [f"cd {directory}" if directory != "." else "", f"pip install 'tamago[testing]'{needs}", "pytest", start]
     return "\n".join(f"  {step}" for step in steps if step)

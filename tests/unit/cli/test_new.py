@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from tests.unit.cli.command import Tamago
 from tests.unit.testing.project import TestedProject, make
 
-from tamago.cli.new import Template
+from tamago.cli.new import Template, next_steps
 from tamago.cli.project import BadProjectNameError, named
 from tamago.cli.template import render
 
@@ -125,6 +125,15 @@ def test_every_file_of_a_project_can_be_read_and_none_has_a_hole(template: Templ
             ast.parse(text)
         elif path.endswith(".toml"):
             assert tomllib.loads(text)["project"]["name"].startswith(name)
+
+
+@pytest.mark.parametrize("template", PROJECTS)
+def test_the_next_steps_install_what_the_tests_of_the_project_need(template: Template) -> None:
+    before, pytest_, _after = next_steps("shop", template).partition("pytest")
+    wanted = tomllib.loads(render(template, named("shop", is_package=False))["pyproject.toml"])["project"]["dependencies"]
+    assert pytest_
+    for name in (re.split(r"\W", requirement)[0] for requirement in wanted):
+        assert name in before
 
 
 def test_every_template_has_a_directory_and_the_other_way_round() -> None:

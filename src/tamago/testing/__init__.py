@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tamago.testing.logs import LogExpectations
     from tamago.testing.mocked_contexts import ContextMaker
     from tamago.testing.service_mocks import MockedMethod, ServiceMocks
+    from tamago.testing.websockets import TestedWebSocket, WebSocketRefusedError, WebSockets
 
 __all__ = [
     "ContextMaker",
@@ -22,6 +23,9 @@ __all__ = [
     "MockedMethod",
     "ServiceMocks",
     "TestedCluster",
+    "TestedWebSocket",
+    "WebSocketRefusedError",
+    "WebSockets",
 ]
 
 _HOMES = {
@@ -33,6 +37,9 @@ _HOMES = {
     "MockedMethod": "service_mocks",
     "ServiceMocks": "service_mocks",
     "TestedCluster": "clusters",
+    "TestedWebSocket": "websockets",
+    "WebSocketRefusedError": "websockets",
+    "WebSockets": "websockets",
 }
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tamago.testing.logs import LogExpectations
     from tamago.testing.mocked_contexts import ContextMaker
     from tamago.testing.service_mocks import ServiceMocks
+    from tamago.testing.websockets import WebSockets
 
 _DIRECTORY: Final = pytest.StashKey[Path]()
 
@@ -110,6 +111,14 @@ async def client(app: Application, anyio_backend: object) -> AsyncIterator[httpx
 
     async with client_of(app) as http:
         yield http
+
+
+@pytest.fixture
+def websocket(app: Application) -> WebSockets:
+    """Connects to websockets of `app` without a server; what it returns is for `async with`, and has `send` and `receive`."""
+    from tamago.testing.websockets import WebSockets
+
+    return WebSockets(app)
 
 
 def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -22,6 +22,48 @@ class WeatherController(Controller):
         return {"status": answer.status_code, "body": answer.json(), "x-a": answer.headers.get("x-a")}
 """
 
+TALK = """
+from tamago.app import Controller, websocket
+
+
+class TalkController(Controller):
+    @websocket("/talk/{number}")
+    async def talk(self, number: str) -> None:
+        socket = self.ctx.websocket
+        await socket.accept(socket.subprotocols[0])
+        await socket.send_json([number, self.ctx.query.get("a", ""), self.ctx.get("x-who")])
+        async for message in socket:
+            if message == "enough":
+                await socket.close(4000, "enough")
+                return
+            await socket.send(message)
+        self.app.ended = "over"
+
+    @websocket("/greet")
+    async def greet(self) -> None:
+        await self.ctx.websocket.send(await self.service.greeting.greet("Ann", 1))
+
+    @websocket("/refused")
+    async def refused(self) -> None:
+        self.ctx.throw(401)
+"""
+
+MOUNTED = """
+from tamago.app import Boot
+
+
+async def mounted(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        raise LookupError("mounted")
+
+
+class AppBoot(Boot):
+    def did_load(self) -> None:
+        self.app.mount("/mounted", mounted)
+"""
+
 SHARED = """
 import pytest
 
@@ -58,6 +100,14 @@ def test_requests_to_other_servers_are_answered_by_mocks(project: TestedProject)
     project.write("tests/test_inside.py", (HERE / "inside_http.py").read_text())
     outcome = project.test()
     assert outcome.counts == {"passed": 6}, outcome.text
+
+
+def test_websockets_need_no_server(project: TestedProject) -> None:
+    project.write("app/controller/talk.py", TALK)
+    project.write("app/boot.py", MOUNTED)
+    project.write("tests/test_inside.py", (HERE / "inside_websockets.py").read_text())
+    outcome = project.test()
+    assert outcome.counts == {"passed": 7}, outcome.text
 
 
 def test_tests_run_in_several_processes(project: TestedProject) -> None:

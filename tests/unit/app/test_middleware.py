@@ -227,6 +227,17 @@ async def test_a_handler_that_takes_too_long_is_cancelled_and_answered_for() -> 
     assert cancelled.is_set()
 
 
+async def test_the_log_has_the_line_at_which_the_handler_was_when_the_time_was_up(caplog: pytest.LogCaptureFixture) -> None:
+    app = FakeApplication(request_timeout=RequestTimeout(seconds=0.001))
+
+    async def slow(ctx: Context) -> None:
+        await asyncio.Event().wait()  # here
+
+    app.router.get("/", slow)
+    await app.answer(request("GET", "/"), app.built_in("request_timeout"))
+    assert "# here" in caplog.text
+
+
 async def test_the_timeout_of_a_route_wins() -> None:
     app = FakeApplication(request_timeout=RequestTimeout(seconds=0.001))
     done = asyncio.Event()

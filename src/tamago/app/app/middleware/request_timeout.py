@@ -33,7 +33,8 @@ async def _limited(ctx: Context, call_next: CallNext, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds) as limit:
             await call_next(ctx)
-    except TimeoutError:
+    except TimeoutError as error:
         if not limit.expired():
             raise  # somebody else's
-        raise HttpError(503, f"the request took longer than {seconds:g} seconds", expose=False) from None
+        # The cause has the line at which the handler was when the time was up.
+        raise HttpError(503, f"the request took longer than {seconds:g} seconds", expose=False) from error

@@ -17,7 +17,7 @@ from tamago.app.current import current
 from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
-from tamago.app.logging import Loggers, build_loggers
+from tamago.app.logging import Loggers, build_loggers, convert_custom
 from tamago.app.plain_values import check_plain_values
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
@@ -254,6 +254,7 @@ class BaseApplication:
     async def check(self) -> None:
         """Find what would end a start, as far as that can be known without opening anything: for `tamago check`. Raises it."""
         await self.configure()
+        convert_custom(self.config["custom_logger"])
 
     async def load_configuration(self) -> LoadedConfig:
         """Merge the configuration and run the hooks that may change it; nothing is checked yet. The first part of `configure`."""

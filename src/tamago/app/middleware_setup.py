@@ -73,13 +73,15 @@ def set_up(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMid
 
 
 def check_middleware(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware], config: Mapping[str, Any]) -> None:
-    """Look at names and files only; nothing is called. Raises MiddlewareError with everything that is wrong with them."""
+    """Look at names, files and rules only; nothing is called. Raises MiddlewareError with everything that is wrong, then PathRuleError."""
+    options = {name: config.get(name, _NO_OPTIONS) for name in (*core, *own) if name in found}
+    wanted = [name for name in options if _is_wanted(options[name])]
     problems = _misnamed(core, own, found)
-    for name in (*core, *own):
-        if name in found and _is_wanted(config.get(name, _NO_OPTIONS)) and (problem := _misfit(found[name])):
-            problems.append(problem)
+    problems += [problem for name in wanted if (problem := _no_options(name, options[name]) or _misfit(found[name]))]
     if problems:
         raise MiddlewareError(problems)
+    for name in wanted:
+        applies(name, options[name])
 
 
 def _misnamed(core: Sequence[str], own: Sequence[str], found: Mapping[str, FoundMiddleware]) -> list[str]:
@@ -88,14 +90,18 @@ def _misnamed(core: Sequence[str], own: Sequence[str], found: Mapping[str, Found
     return problems + [_repeated(name, core, own) for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
+def _no_options(name: str, options: Any) -> str:
+    return f'config.{name} is False, which turns nothing off: write {{"enable": False}}' if options is False else ""
+
+
 def _is_wanted(options: Any) -> bool:
     return bool(getattr(options, "enable", True))
 
 
 def make(name: str, found: FoundMiddleware, options: Any, app: Any) -> NamedMiddleware | None:
     """Return one middleware, None for one that is not wanted. Raises MiddlewareError, and what its factory raises."""
-    if options is False:
-        raise MiddlewareError([f'config.{name} is False, which turns nothing off: write {{"enable": False}}'])
+    if problem := _no_options(name, options):
+        raise MiddlewareError([problem])
     if not _is_wanted(options):
         return None
     exported = found.exported

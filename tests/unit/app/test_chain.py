@@ -265,12 +265,15 @@ def test_what_is_exported_can_be_checked_without_a_call() -> None:
     def must_not_run(options: Any, app: Any) -> Middleware:
         raise AssertionError("it ran")
 
-    there = found(a=must_not_run, b=streaming, c=None)
+    there = found(a=must_not_run, b=streaming, c=None, e=plain)
     with pytest.raises(MiddlewareError) as raised:
-        check_middleware(["a"], ["b", "c", "d"], there, Config(c=Config(enable=False)))
-    unknown, generator = raised.value.problems
+        check_middleware(["a"], ["b", "c", "d", "e"], there, Config(c=Config(enable=False), e=False))
+    unknown, generator, off = raised.value.problems
     assert "no middleware 'd'" in unknown
     assert "is a generator" in generator
+    assert "config.e is False" in off
+    with pytest.raises(PathRuleError, match="both"):
+        check_middleware([], ["a"], there, Config(a=Config(match="/a", ignore="/b")))
 
 
 def test_a_middleware_can_be_turned_off_by_its_config() -> None:

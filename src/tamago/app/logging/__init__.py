@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tamago.app.logging.context_logger import ContextLogger
 from tamago.app.logging.loggers import Loggers, build_loggers
-from tamago.app.logging.options import Concentrate, CustomLogger, Level, LoggerConfig
+from tamago.app.logging.options import Concentrate, CustomLogger, Level, LoggerConfig, convert_custom
 
-__all__ = ["Concentrate", "ContextLogger", "CustomLogger", "Level", "LoggerConfig", "Loggers", "build_loggers"]
+__all__ = ["Concentrate", "ContextLogger", "CustomLogger", "Level", "LoggerConfig", "Loggers", "build_loggers", "convert_custom"]

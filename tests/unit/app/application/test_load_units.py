@@ -11,6 +11,7 @@ import pytest
 from tests.unit.app.application.project import Project, boot
 
 from tamago.app import Agent, Application
+from tamago.app.logging.options import CustomLoggerError
 from tamago.app.middleware_setup import MiddlewareError
 from tamago.core.importing import BrokenFileError
 from tamago.core.load_error import LoadError
@@ -138,6 +139,13 @@ async def test_a_check_finds_a_custom_loader_of_a_directory_that_does_not_exist(
     site.configure(custom_loader={"repository": {"directory": "app/repositry"}})
     app = site.load()
     with pytest.raises(LoadError, match=r"custom_loader\.repository: there is no directory .*app/repositry"):
+        await app.check()
+
+
+async def test_a_check_finds_a_custom_logger_that_no_start_would_take(site: Project) -> None:
+    site.configure(custom_logger={"audit": {"fiel": "audit.log"}})
+    app = site.load()
+    with pytest.raises(CustomLoggerError, match=r"custom_logger\.audit: .*`fiel`"):
         await app.check()
 
 

@@ -15,6 +15,29 @@ _OURS: Final = frozenset({"tamago"})
 _PARTS_OF_AN_APPLICATION: Final = frozenset({"app", "config", "plugins", "tests", "onerror", "static"})
 """What a plugin's package cannot be called: an application's packages, and the plugins every application has."""
 
+PARTS_OF_CONFIG: Final = frozenset(
+    {
+        "body_parser",
+        "close_timeout",
+        "cookies",
+        "core_middleware",
+        "custom_loader",
+        "custom_logger",
+        "dump",
+        "httpclient",
+        "keys",
+        "logger",
+        "meta",
+        "middleware",
+        "notfound",
+        "override_method",
+        "request_id",
+        "request_timeout",
+        "threads",
+    }
+)
+"""What is the framework's own in the configuration, in which a plugin's part is called like the plugin."""
+
 
 class BadProjectNameError(TamagoError):
     """No project can be called that."""
@@ -24,10 +47,14 @@ class BadProjectNameError(TamagoError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """`name` is as it was given, `package` can be imported, `class_prefix` begins the names of classes."""
+    """`name` is as it was given, `package` can be imported, `class_prefix` begins the names of classes.
+
+    `plugin` is what a plugin is called in applications: `cache` for tamago-cache, as `redis` is for egg-redis.
+    """
 
     name: str
     package: str
+    plugin: str
     class_prefix: str
 
 
@@ -41,7 +68,14 @@ def named(name: str, *, is_package: bool) -> Project:
     package = name.replace("-", "_")
     if name in _OURS or (is_package and _is_taken(package)):
         raise BadProjectNameError(f"{name!r} means something else already", hint=f"choose another name, such as {name}-site")
-    return Project(name=name, package=package, class_prefix="".join(part.title() for part in package.split("_")))
+    plugin = _plugin(package)
+    return Project(name=name, package=package, plugin=plugin, class_prefix="".join(part.title() for part in plugin.split("_")))
+
+
+def _plugin(package: str) -> str:
+    short = package.removeprefix("tamago_")
+    taken = not short.isidentifier() or keyword.iskeyword(short) or short in _PARTS_OF_AN_APPLICATION | PARTS_OF_CONFIG
+    return package if taken else short
 
 
 def _is_taken(package: str) -> bool:

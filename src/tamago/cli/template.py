@@ -18,10 +18,13 @@ _RENAMED: Final = {"gitignore": ".gitignore"}
 
 def render(template: str, project: Project) -> dict[str, str]:
     """Return path and text of every file of a template."""
-    values = {"name": project.name, "package": project.package, "class": project.class_prefix}
+    values = {"name": project.name, "package": project.package, "plugin": project.plugin, "class": project.class_prefix}
     found = _walk(files("tamago.cli") / "templates" / template, "")
     return {
-        path.replace("__package__", project.package): _PLACEHOLDER.sub(lambda match: values[match[1]], text) for path, text in sorted(found)
+        path.replace("__package__", project.package).replace("__plugin__", project.plugin): _PLACEHOLDER.sub(
+            lambda match: values[match[1]], text
+        )
+        for path, text in sorted(found)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 import tomllib
 from importlib.resources import files
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.unit.app.application.project import project
 from tests.unit.cli.command import Tamago
 from tests.unit.testing.project import TestedProject, make
 
 from tamago.cli.new import Template, next_steps
-from tamago.cli.project import BadProjectNameError, named
+from tamago.cli.project import PARTS_OF_CONFIG, BadProjectNameError, named
 from tamago.cli.template import render
 
 PROJECTS = [*Template]
@@ -106,6 +108,32 @@ def test_a_plugin_cannot_be_called_like_a_package_that_is_there(name: str) -> No
         named(name, is_package=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "plugin"),
+    [
+        ("tamago-cache", "cache"),
+        ("tamago-rate-limit", "rate_limit"),
+        ("blog-cache", "blog_cache"),
+        ("tamago-logger", "tamago_logger"),
+        ("tamago-static", "tamago_static"),
+        ("tamago-class", "tamago_class"),
+        ("tamago-2fa", "tamago_2fa"),
+    ],
+)
+def test_a_plugin_is_called_like_its_package_without_tamago_unless_that_means_something_else(name: str, plugin: str) -> None:
+    files = render(Template.PLUGIN, named(name, is_package=True))
+    package = name.replace("-", "_")
+    assert f'{plugin} = "{package}"' in files["pyproject.toml"]
+    assert f'Plugin(name="{plugin}"' in files[f"{package}/__init__.py"]
+    assert f"{package}/app/service/{plugin}.py" in files
+
+
+def test_what_is_the_frameworks_own_in_the_configuration_is_known(tmp_path: Path) -> None:
+    with project(tmp_path) as site:
+        values = asyncio.run(site.load().read_configuration()).values
+    assert set(values) - {"onerror", "static"} == PARTS_OF_CONFIG
+
+
 @given(st.text(max_size=20))
 def test_the_name_that_is_suggested_is_legal(name: str) -> None:
     try:
@@ -121,6 +149,7 @@ def test_every_file_of_a_project_can_be_read_and_none_has_a_hole(template: Templ
     for path, text in render(template, named(name, is_package=True)).items():
         assert "{{" not in text
         assert "__package__" not in path
+        assert "__plugin__" not in path
         if path.endswith(".py"):
             ast.parse(text)
         elif path.endswith(".toml"):

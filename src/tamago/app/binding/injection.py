@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
 
-from tamago.app.binding.annotations import resolve
+from tamago.app.binding.annotations import Unresolved, resolve
 from tamago.app.binding.errors import InjectionError
 from tamago.app.binding.service_index import ServiceIndex, is_interface, named
 from tamago.core.context_class import ContextClass, Service
+from tamago.core.suggest import SURELY, close_match
 
 _NOTHING = object()
 
@@ -72,6 +73,8 @@ def _resolve(cls: type, annotation: Any, services: ServiceIndex) -> type[Service
     if isinstance(annotation, type) and issubclass(annotation, Service) and not is_interface(annotation):
         services.path_of(annotation)
         return annotation
+    if isinstance(annotation, Unresolved) and (meant := close_match(annotation.text, services.names, cutoff=SURELY)):
+        raise InjectionError([f"{annotation.text} does not exist: did you mean {meant}?"])
     if not is_interface(annotation):
         return None
     found = services.implementations(annotation)

@@ -22,7 +22,6 @@ class MisspeltController(Controller):
         return self.posts
 
 
-@pytest.mark.xfail(reason="the annotation is passed over, and a request finds that there is no attribute `posts`", strict=True)
 def test_an_annotation_that_surely_means_a_service_is_refused_with_the_one_it_means() -> None:
     with pytest.raises(InjectionError, match=r"MisspeltController\.posts: .*PsotService.*did you mean PostService\?"):
         inject([MisspeltController], ServiceIndex({"post": PostService}))

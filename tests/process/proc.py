@@ -23,6 +23,11 @@ def title_of(pid: int) -> str:
     return _read(f"/proc/{pid}/cmdline").rstrip(b"\0 ").replace(b"\0", b" ").decode(errors="replace")
 
 
+def name_of(pid: int) -> str:
+    """What the kernel calls it, in at most 15 bytes."""
+    return _read(f"/proc/{pid}/comm").rstrip(b"\n").decode(errors="replace")
+
+
 def state_of(pid: int) -> str:
     """The state letter of /proc/pid/stat; empty when it is gone."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()

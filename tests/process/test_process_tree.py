@@ -114,6 +114,19 @@ def test_nothing_secret_is_on_a_command_line(start: Start) -> None:
         assert "hidden-path" not in proc.title_of(pid)
 
 
+@_MODES
+def test_the_kernels_names_have_no_blank_which_python_would_count_as_threads(start: Start, mode: tuple[str, ...]) -> None:
+    cluster = start(*mode)
+    names = {title: proc.name_of(pid) for pid, title in cluster.tree().items()} | {"master": proc.name_of(cluster.pid)}
+    assert names == {
+        "master": "tamago-master",
+        "nest gen 1": "tamago-nest",
+        "agent": "tamago-agent",
+        "worker 1": "tamago-worker",
+        "worker 2": "tamago-worker",
+    }
+
+
 # ── what a process is ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

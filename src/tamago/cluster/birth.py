@@ -14,11 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
-from setproctitle import setproctitle
-
 import tamago
 from tamago import log
 from tamago.cluster import linux
+from tamago.cluster.process_name import name_process
 from tamago.errors import TamagoError
 from tamago.ipc.blocking import BlockingChannel
 from tamago.ipc.control_messages import Boot, Failed
@@ -65,7 +64,7 @@ def enter(boot: Boot) -> None:
         os.umask(boot.umask)
     role = Role(boot.role)
     name = f"worker {boot.slot}" if role is Role.WORKER else role.value
-    setproctitle(f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))
+    name_process(role, f"tamago: {name} [{boot.title}]" + (f" gen {boot.generation}" if role is Role.NEST else ""))
     tamago.ready.reset()  # outside a cluster it is ready from the beginning
     tamago.me.become(Identity(role=role, slot=boot.slot, generation=boot.generation, title=boot.title, pid=os.getpid(), env=boot.env))
     log.configure(tamago.me, level=boot.log_level)

@@ -15,14 +15,13 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NoReturn
 
-from setproctitle import setproctitle
-
 from tamago import log
 from tamago.cluster import events
 from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
 from tamago.cluster.master import Cluster
+from tamago.cluster.process_name import name_process
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
 from tamago.cluster.states import ClusterState
@@ -56,7 +55,7 @@ class Master:
         """Run until the cluster is gone; return the exit code."""
         self._loop = asyncio.get_running_loop()
         cluster, settings = self._cluster, self._settings
-        setproctitle(f"tamago: master [{cluster.settings.title}]")
+        name_process(Role.MASTER, f"tamago: master [{cluster.settings.title}]")
         identity = Identity(role=Role.MASTER, slot=0, generation=0, title=cluster.settings.title, pid=os.getpid())
         log.configure(identity, level=settings.log_level)
         os.chdir(settings.directory)  # paths in settings are relative to the application

@@ -20,6 +20,7 @@ from tests.process.transcript import Transcript
 READY = r"\bready\b.*?(?P<address>https?://\S+|unix:\S+)"
 _SERVES = r"\bgeneration {} serves"
 _ADDRESS = re.compile(r"https?://\[?(?P<host>[^\]/]+?)\]?:(?P<port>\d+)/?$")
+_OUR_WARNING = re.compile(r"/tamago/\S+:\d+: \w+Warning: ")
 _PATIENCE = 20.0
 
 
@@ -83,6 +84,7 @@ class Cluster:
             assert code == 0, f"the stop at the end of the test ended with {code}:\n{self.output.text}"
         assert self.output.wait_end(_PATIENCE), f"still there after the master: {self.holders()}\n{self.output.text}"
         assert "a bug in tamago" not in self.output.text, self.output.text
+        assert not _OUR_WARNING.search(self.output.text), self.output.text
 
     def destroy(self) -> None:
         """Kill whatever is left of a test that failed."""

@@ -86,7 +86,9 @@ class Site:
         kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS) and name not in _NOT_EITHER}
         name, _, value = self.marker.partition("=")
         # No pyc: two versions of a module within one second and of one size look the same to the import system.
-        return kept | {"TAMAGO_HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(self.root), name: value} | more
+        # And what Python warns of is shown, so that a test fails by it.
+        python = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "default"}
+        return kept | python | {"TAMAGO_HOME": str(self.home), "HOME": str(self.root), name: value} | more
 
     def run(self, *arguments: str, prefix: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, which is when all who inherited its output are gone, and return what it said."""

@@ -64,6 +64,7 @@ def fail(
 def fail_bare(site: Site, *arguments: str, prefix: Sequence[str] = (), **environment: str) -> Failed:
     result = site.run("start", *arguments, prefix=prefix, **environment)
     assert not site.sockets()
+    assert "Warning: " not in result.stderr + result.stdout, "nothing is left open, and nothing is used that Python is to drop"
     lines = result.stderr.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("tamago: ")]
     assert len(starts) == 1, f"the problem is said once, in the end:\n{result.stderr}"

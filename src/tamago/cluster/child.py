@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import NoReturn, cast
 
 import tamago
@@ -327,7 +327,8 @@ def run_forked(boot: Boot, descriptors: tuple[int, ...], cargo: Cargo) -> NoRetu
 def main() -> None:
     """Run as a fresh interpreter on the channel whose descriptor is the first argument (spawn)."""
     channel, boot, descriptors = born(int(sys.argv[1]))
-    live(boot, channel, descriptors, load_cargo(channel, boot))
+    with closing(channel):
+        live(boot, channel, descriptors, load_cargo(channel, boot))
 
 
 if __name__ == "__main__":

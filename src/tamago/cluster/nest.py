@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -269,8 +269,9 @@ def main() -> None:
         # Before we ask who we are: the master may still be loading itself.
         preload_for_children(ahead)
     channel, boot, _ = born(int(sys.argv[1]))
-    channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
-    Nest(channel, boot, None if watching else _import(channel, boot)).run()
+    with closing(channel):
+        channel.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
+        Nest(channel, boot, None if watching else _import(channel, boot)).run()
 
 
 def _import(channel: BlockingChannel, boot: Boot) -> Cargo:

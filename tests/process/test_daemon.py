@@ -264,6 +264,13 @@ def test_a_pid_file_is_there_while_it_runs_and_gone_afterwards(daemons: Daemons)
     assert not path.exists()
 
 
+def test_a_start_that_is_refused_leaves_the_pid_file_of_who_runs(daemons: Daemons) -> None:
+    path = daemons.site.root / "pid"
+    said = daemons.serving("--pid-file", str(path))
+    assert daemons.start("--pid-file", str(path)).returncode == 4
+    assert int(path.read_text()) == said["pid"]
+
+
 def test_logs_of_their_own_names_are_used(daemons: Daemons) -> None:
     daemons.serving("--stdout", str(daemons.site.root / "out"), "--stderr", str(daemons.site.root / "err"))
     assert "is ready on" in (daemons.site.root / "err").read_text()

@@ -68,7 +68,7 @@ class Master:
         try:
             self._take_signals()
             self._watch_launcher()
-            with _deaf_afterwards(), self._pid_file(settings.pid_file):
+            with _deaf_afterwards():
                 await cluster.start()
                 self._announce()
                 exit_ = await cluster.wait()
@@ -188,24 +188,6 @@ class Master:
         if error.detail:
             sys.stderr.write(f"{error.detail.rstrip()}\n")
         sys.stderr.write(f"tamago: {error}\n")
-
-    @contextlib.contextmanager
-    def _pid_file(self, path: str) -> Iterator[None]:
-        if not path:
-            yield
-            return
-        temporary = f"{path}.{os.getpid()}"
-        try:
-            with open(temporary, "x", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise TamagoError(f"cannot write the pid file {path}: {error.strerror}", hint="pass another --pid-file") from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class Cluster:
 
     def _open(self) -> None:
         opened = open_cluster(self.settings, stdout=self.stdout, stderr=self.stderr)
-        self.rundir, self.listeners, self.trace = opened.rundir, opened.listeners, opened.trace
+        self.rundir, self.listeners, self.trace, self._pid_file = opened.rundir, opened.listeners, opened.trace, opened.pid_file
         now, wall = time.monotonic(), time.time()
         self.trace.note("launched", now=self.began, wall=wall - (now - self.began))
         self.trace.note("started", now=self.made, wall=wall - (now - self.made))
@@ -399,6 +399,7 @@ class Cluster:
             self._timer.cancel()
         self.shell.close()
         self.trace.close()
+        self._pid_file.close()
         self.rundir.close()
 
     def _crash(self) -> None:

@@ -14,6 +14,7 @@ from tamago.cluster.cpus import allowed_cpus
 from tamago.cluster.home import home
 from tamago.cluster.limits import raise_file_limit
 from tamago.cluster.outfit import Outfit
+from tamago.cluster.pid_file import PidFile
 from tamago.cluster.policy import Policy
 from tamago.cluster.privileges import resolve_socket_owner, resolve_user
 from tamago.cluster.rundir import RunDir, this_process
@@ -32,6 +33,7 @@ class Opened:
     """What was taken; whoever has it closes it."""
 
     rundir: RunDir
+    pid_file: PidFile
     listeners: list[Listener]
     trace: Trace
     outfit: Outfit
@@ -83,6 +85,8 @@ def open_cluster(settings: Settings, *, stdout: str = "", stderr: str = "") -> O
         for listener in listeners:
             cleanup_on_fail.callback(listener.close)
         rundir.write_owner(msgspec.structs.replace(owner, addresses=[listener.address for listener in listeners]))
+        pid_file = PidFile(os.path.join(settings.directory, settings.pid_file) if settings.pid_file else "")
+        cleanup_on_fail.callback(pid_file.close)
         trace = Trace(rundir.open_trace())
         cleanup_on_fail.pop_all()
     if not linux.become_subreaper() and settings.preload:
@@ -99,4 +103,4 @@ def open_cluster(settings: Settings, *, stdout: str = "", stderr: str = "") -> O
         stdout=stdout,
         stderr=stderr,
     )
-    return Opened(rundir=rundir, listeners=listeners, trace=trace, outfit=outfit)
+    return Opened(rundir=rundir, pid_file=pid_file, listeners=listeners, trace=trace, outfit=outfit)

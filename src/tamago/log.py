@@ -172,7 +172,7 @@ class LogFile:
         _files.add(self)
 
     def _open(self) -> int:
-        return STREAMS[self._path] if self._path in STREAMS else _open_log(self._path, flags=self._flags)
+        return STREAMS[self._path] if self._path in STREAMS else open_log(self._path, flags=self._flags)
 
     def reopen(self) -> None:
         """Open the file by its name again; what waits goes to the new one."""
@@ -223,7 +223,7 @@ def reopen(stdout_path: str, stderr_path: str) -> None:
     try:
         for fd, path in ((1, stdout_path), (2, stderr_path)):
             if path:
-                opened[fd] = _open_log(path)
+                opened[fd] = open_log(path)
     except LogFileError:
         for descriptor in opened.values():
             os.close(descriptor)
@@ -246,19 +246,25 @@ def replace(files: Mapping[int, int]) -> None:
         file.reopen()
 
 
-def _open_log(path: str, *, flags: str = "other --stdout and --stderr") -> int:
-    """Open for appending. No link is followed, and nothing but a file (or a device such as /dev/null) is written to."""
+_NO_FILE: Final = "it is not a regular file"
+_UNFIT: Final = {errno.ELOOP: "it is a symbolic link, which is not followed", errno.ENXIO: _NO_FILE}  # ENXIO: a FIFO nobody reads
+
+
+def open_log(path: str, *, flags: str = "other --stdout and --stderr") -> int:
+    """Open for appending. No link is followed, and nothing but a file (or a device such as /dev/null) is written to.
+
+    Raises LogFileError; `flags` says which ones name the file.
+    """
     # O_NONBLOCK: a FIFO in the file's place would otherwise stop us here; on a regular file it means nothing.
     mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         fd = os.open(path, mode, 0o640)
     except OSError as error:
-        reason = "it is a symbolic link, which is not followed" if error.errno == errno.ELOOP else error.strerror or str(error)
-        raise LogFileError(path, reason, flags=flags) from None
+        raise LogFileError(path, _UNFIT.get(error.errno or 0) or (error.strerror or str(error)).lower(), flags=flags) from None
     kind = os.fstat(fd).st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
         os.close(fd)
-        raise LogFileError(path, "it is not a regular file", flags=flags)
+        raise LogFileError(path, _NO_FILE, flags=flags)
     return fd
 
 

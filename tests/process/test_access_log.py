@@ -48,6 +48,6 @@ def test_a_bad_format_ends_the_start_and_names_what_is_wrong(site: Site) -> None
 def test_a_file_that_cannot_be_written_ends_the_start(site: Site) -> None:
     result = site.run("start", "--app", "main:app", "--port", "0", "--access-log", "--access-log-file", "missing/access.log")
     assert result.returncode == 1
-    assert "cannot write the log file missing/access.log: No such file or directory" in result.stderr
+    assert "cannot write the log file missing/access.log: no such file or directory" in result.stderr
     assert "--access-log-file" in result.stderr
     assert "Traceback" not in result.stderr

@@ -357,7 +357,7 @@ def test_a_link_a_fifo_and_a_missing_directory_are_refused_and_nothing_is_replac
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "fifo")
     before = os.fstat(1).st_ino, os.fstat(2).st_ino
-    for bad, reason in {"link": "symbolic link", "fifo": "No such device", "missing/err.log": "No such file"}.items():
+    for bad, reason in {"link": "symbolic link", "fifo": "not a regular file", "missing/err.log": "no such file"}.items():
         with pytest.raises(LogFileError, match=reason) as caught:
             log.reopen(str(tmp_path / "out.log"), str(tmp_path / bad))
         assert caught.value.path == str(tmp_path / bad)

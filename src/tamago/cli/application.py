@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -106,11 +107,20 @@ def invoke(argv: Sequence[str]) -> int:
 def _mistake(group: CommandGroup, error: Any, argv: Sequence[str]) -> UsageError:
     """Put a mistake on the command line into our own words."""
     problem = str(error.format_message()).rstrip(".")
-    problem = (problem[:1].lower() + problem[1:]).replace(": Value error, ", ": ").replace(": Input should", ": it should")
+    problem = (problem[:1].lower() + problem[1:]).replace(": Value error, ", ": ")
+    problem = problem.partition(", unable to parse")[0].replace(": Input should", f": {_value(error)} should")
     # Not every mistake knows in which command it was made.
     command = f"tamago {argv[0]}" if argv[0] in COMMANDS else "tamago"
+    if re.fullmatch(r"-[0-9.]+", option := str(getattr(error, "option_name", ""))):
+        return UsageError(f"{option} looks like an option", hint=f"a negative number goes after --: {command} -- {option}")
     hint = _advice(group, error, problem) or f"see `{command} --help`"
     return UsageError(_without_advice(problem), hint=hint)
+
+
+def _value(error: Any) -> str:
+    """Return the value that was given; typer's own sentence leaves it out where pydantic refused it."""
+    refusals = getattr(error.__cause__, "errors", list)()
+    return repr(refusals[0]["input"]) if refusals else "it"
 
 
 def _without_advice(problem: str) -> str:

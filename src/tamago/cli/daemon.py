@@ -28,7 +28,7 @@ from tamago.cluster.launch import Launch
 from tamago.cluster.launch_report import Forked, LaunchEvent, Progress as Waiting, Started, StartFailed, decode_event, encode_event
 from tamago.cluster.settings import Settings
 from tamago.errors import TamagoError
-from tamago.log import LogFileError
+from tamago.log import open_log
 
 CLEAN_UP_SECONDS = 10.0
 """How long a boot that is given up may take to end, before it is killed."""
@@ -136,14 +136,10 @@ def _detach(request: StartRequest, settings: Settings, report: socket.socket, fi
 
 
 def _open_log(path: Path) -> int:
-    """Open a log file for appending: ours, readable by our group, and not through a link somebody planted."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    """Open a log file, readable by our group whatever our umask is."""
     before = os.umask(0o027)
     try:
-        return os.open(path, flags, 0o640)
-    except OSError as error:
-        reason = "it is a symbolic link" if path.is_symlink() else (error.strerror or str(error)).lower()
-        raise LogFileError(str(path), reason) from None
+        return open_log(str(path))
     finally:
         os.umask(before)
 

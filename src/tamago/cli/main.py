@@ -5,11 +5,11 @@ Imports nothing heavy by itself: a plain `tamago start` never pays for the libra
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
+from tamago.cli.standard_files import is_lost_output, open_standard_files, silence
 from tamago.errors import ExitCode, TamagoError
 
 _INTERRUPTED = 130
@@ -22,6 +22,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
+class OutputError(TamagoError):
+    """What a command found out could not be written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot write to standard output: {reason}", hint="make room there, or send the output elsewhere")
+        self.reason = reason
+
+
 def run(argv: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     try:
@@ -29,15 +37,29 @@ def run(argv: Sequence[str]) -> int:
         # Here, where a reader that left is expected, and not when the interpreter ends.
         sys.stdout.flush()
     except TamagoError as error:
-        show_error(error, sys.stderr)
-        return int(getattr(error, "code", error.exit_code))
+        return _failed(error)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output left (`tamago logs | head`); there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        silence(1)
         return int(ExitCode.OK)
+    except OSError as error:
+        if not is_lost_output(error):
+            raise
+        silence(1)
+        return _failed(OutputError((error.strerror or str(error)).lower()))
     return code
+
+
+def _failed(error: TamagoError) -> int:
+    """Say what is wrong, if anybody listens; return the exit code, which says it as well."""
+    try:
+        show_error(error, sys.stderr)
+        sys.stderr.flush()
+    except OSError:
+        silence(2)
+    return int(getattr(error, "code", error.exit_code))
 
 
 def _dispatch(argv: Sequence[str]) -> int:
@@ -59,16 +81,3 @@ def show_error(error: TamagoError, stream: TextIO) -> None:
     if error.detail:
         print(error.detail.rstrip(), file=stream)
     print(f"tamago: {error}", file=stream)
-
-
-def open_standard_files() -> None:
-    """Make descriptors 0 to 2 exist: without them the next socket would become our standard output."""
-    for fd in range(3):
-        try:
-            os.fstat(fd)
-        except OSError:
-            # The lowest free number is this one, because all below it are open. The master we may become needs it as well.
-            os.set_inheritable(os.open(os.devnull, os.O_RDONLY if fd == 0 else os.O_WRONLY), True)
-    for name, fd in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(fd, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - for good

@@ -8,6 +8,8 @@ from typing import IO, Any, Self
 
 import msgspec
 
+from tamago.cli.standard_files import silence
+
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON."""
@@ -25,7 +27,10 @@ def terminal_width() -> int:
 
 
 class Progress:
-    """One line on stderr that says what is waited for: rewritten in place on a terminal, else one line for each change."""
+    """One line on stderr that says what is waited for: rewritten in place on a terminal, else one line for each change.
+
+    Nobody has to read it: what goes on matters more than that it is told.
+    """
 
     def __init__(self) -> None:
         self._terminal = is_terminal(sys.stderr)
@@ -41,15 +46,21 @@ class Progress:
         """Show the line. A change of `detail` alone (seconds passed) shows on a terminal only."""
         if self._terminal:
             line = f"{text} {detail}".rstrip()
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
+            _tell(f"\r\033[K{line}")
         elif text != self._shown:
-            print(text, file=sys.stderr, flush=True)
+            _tell(f"{text}\n")
         self._shown = text
 
     def clear(self) -> None:
         """Remove the line from a terminal."""
         if self._terminal and self._shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            _tell("\r\033[K")
         self._shown = ""
+
+
+def _tell(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        silence(2)

@@ -153,3 +153,29 @@ def test_a_link_planted_at_a_log_path_is_refused(tamago: Tamago, tmp_path: Path,
     assert result.returncode == 1
     assert "symbolic link" in result.stderr
     assert (tmp_path / "precious").read_text() == "untouched"
+
+
+def test_a_fifo_in_the_place_of_a_log_is_refused_at_once(tamago: Tamago) -> None:
+    os.mkfifo(tamago.directory / "fifo")
+    result = start(tamago, READY, "--stderr", "fifo")
+    assert result.returncode == 1
+    assert f"cannot write the log file {tamago.directory}/fifo: it is not a regular file" in result.stderr
+
+
+def test_a_start_that_nobody_watches_goes_on(tamago: Tamago) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        launcher = subprocess.run(
+            command("report.progress('importing')\n" + READY),
+            cwd=tamago.directory,
+            env=tamago.environment,
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert launcher.returncode == 0
+    assert launcher.stdout.startswith("shop is ready")

@@ -41,7 +41,7 @@ def test_python_m_tamago_is_the_command() -> None:
 def test_a_missing_standard_file_is_made_before_anything_else_could_get_its_number(tmp_path: Path, closed: tuple[int, ...]) -> None:
     code = (
         "import os, sys\n"
-        "from tamago.cli.main import open_standard_files\n"
+        "from tamago.cli.standard_files import open_standard_files\n"
         f"for fd in {closed}: os.close(fd)\n"
         "open_standard_files()\n"
         "next_one = os.open(os.devnull, os.O_RDONLY)\n"
@@ -68,3 +68,22 @@ def test_a_reader_that_leaves_is_no_error(tamago: Tamago) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_a_full_disk_behind_the_output_is_two_lines(tamago: Tamago) -> None:
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([INSTALLED, "config"], cwd=tamago.directory, env=tamago.environment, stdout=full, stderr=-1, check=False)
+    problem, hint = result.stderr.decode().splitlines()
+    assert problem == "tamago: cannot write to standard output: no space left on device"
+    assert "make room" in hint
+    assert result.returncode == 1
+
+
+def test_the_exit_code_is_right_although_nobody_reads_the_error(tamago: Tamago) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run([INSTALLED, "status"], cwd=tamago.directory, env=tamago.environment, stderr=writer, check=False)
+    finally:
+        os.close(writer)
+    assert result.returncode == 3

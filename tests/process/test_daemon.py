@@ -160,6 +160,15 @@ def test_a_launcher_that_dies_takes_the_start_along(daemons: Daemons, number: si
     assert daemons.site.run("status", "--title", daemons.site.title).returncode == 3
 
 
+def test_nobody_but_the_master_has_the_line_to_the_launcher(daemons: Daemons) -> None:
+    daemons.stuck_importing()
+    with daemons.launching("--timeout", "60") as launcher:
+        nest = daemons.wait_importing()
+        sockets = [each for each in proc.descriptors_of(nest).values() if each.startswith("socket:")]
+        launcher.send_signal(signal.SIGINT)
+    assert len(sockets) == 1, "only the channel to the master"
+
+
 def test_a_master_that_dies_silently_ends_the_wait_of_the_launcher_at_once(daemons: Daemons) -> None:
     daemons.stuck_importing()
     with daemons.launching() as launcher:

@@ -16,11 +16,14 @@ from tests.process.harness import READY, Start
 from tests.process.http_client import get
 from tests.process.site import TAMAGO, Site
 
-# Passes the listening socket it inherited on as systemd does: from descriptor 3, to exactly this process.
+# Passes the listening sockets it inherited on as systemd does: from descriptor 3 on, to exactly this process.
 _ACTIVATED = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 100) for fd in sys.argv[1].split(",")]
+os.closerange(3, 100)
+for number, fd in enumerate(fds, 3):
+    os.dup2(fd, number)
+os.environ.update(LISTEN_FDS=str(len(fds)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=":".join("web" for _ in fds))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -222,6 +225,21 @@ def test_a_socket_of_systemd_is_taken_over(site: Site, start: Start) -> None:
         assert get(place).text == "hello"
         for pid in cluster.tree():
             assert not any(entry.startswith(b"LISTEN_") for entry in proc.environment_of(pid))
+        assert cluster.stop() == 0
+        cluster.places = []  # systemd, that is we, still listens
+
+
+def test_two_sockets_of_systemd_are_served_and_only_workers_have_them(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        fds = (one.fileno(), other.fileno())
+        cluster = start(port=None, prefix=(sys.executable, "-c", _ACTIVATED, ",".join(map(str, fds))), pass_fds=fds)
+        assert cluster.places == [one.getsockname(), other.getsockname()[:2]]
+        for place in cluster.places:
+            assert get(place).text == "hello"
+        listening = [f"socket:[{os.fstat(fd).st_ino}]" for fd in fds]
+        for pid, name in cluster.tree().items():
+            held = [each for each in proc.descriptors_of(pid).values() if each in listening or "tamago-launch" in each]
+            assert sorted(held) == (sorted(listening) if name.startswith("worker") else []), name
         assert cluster.stop() == 0
         cluster.places = []  # systemd, that is we, still listens
 

@@ -2,8 +2,10 @@
 
 import sys
 
-from tamago.cluster.interpreter import EarlyNest
+from tamago.cluster.interpreter import EarlyNest, keep_sockets
 
+launch_fd = int(sys.argv[-1])
+keep_sockets(launch_fd)
 early_nest = EarlyNest() if sys.platform == "linux" else None
 
 # asyncio loads ssl if it finds it: 5 MiB of a process that never speaks TLS. The others, who may, are started afresh.
@@ -11,4 +13,4 @@ sys.modules["ssl"] = None  # type: ignore[assignment]
 
 from tamago.cluster.main import main  # noqa: E402
 
-main(early_nest)
+main(launch_fd, early_nest)

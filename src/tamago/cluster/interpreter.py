@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import sys
 from contextlib import suppress
 from typing import Final
@@ -32,6 +33,18 @@ _PRIVATE_ENVIRONMENT = (
     "TAMAGO_SSL_PASSWORD",
 )
 _RESET = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
+
+
+def keep_sockets(*others: int) -> None:
+    """Have no socket that we were started with reach a child by itself, nor the descriptors `others`.
+
+    A listening one would keep its port open after we let go of it, and one to a launcher would hide from it that we died. Pipes and
+    files are left as they are: `--ssl-keyfile <(…)` is one, and the nest reads it.
+    """
+    for fd in map(int, os.listdir("/dev/fd")):
+        with suppress(OSError):  # the one the listing was read from
+            if fd in others or (fd > 2 and stat.S_ISSOCK(os.fstat(fd).st_mode)):
+                os.set_inheritable(fd, False)
 
 
 def new_marker() -> str:

@@ -65,7 +65,7 @@ def read_launch(fd: int) -> Launch:
 
 
 def master_command(fd: int) -> list[str]:
-    """Return the argument vector that becomes the master. -P: the current directory stays off its import path."""
+    """Return the argument vector that becomes the master; the descriptor comes last. -P: the current directory stays off its import path."""
     return [sys.executable, "-P", "-m", "tamago.cluster", "--launch-fd", str(fd)]
 
 

@@ -207,17 +207,17 @@ def _make_room_for_a_storm() -> None:
     signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
-def main(early_nest: EarlyNest | None) -> None:
-    """Run the master with the request behind the descriptor `--launch-fd` names."""
+def main(launch_fd: int, early_nest: EarlyNest | None) -> None:
+    """Run the master with the request behind that descriptor."""
     try:
-        _run(early_nest)
+        _run(launch_fd, early_nest)
     finally:
         if early_nest is not None:
             early_nest.dismiss()
 
 
-def _run(early_nest: EarlyNest | None) -> NoReturn:
-    launch = read_launch(int(sys.argv[sys.argv.index("--launch-fd") + 1]))
+def _run(launch_fd: int, early_nest: EarlyNest | None) -> NoReturn:
+    launch = read_launch(launch_fd)
     try:
         master = Master(launch, early_nest)
     except TamagoError as error:

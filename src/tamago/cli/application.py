@@ -119,7 +119,7 @@ def _mistake(group: CommandGroup, error: Any, argv: Sequence[str]) -> UsageError
 
 def _value(error: Any) -> str:
     """Return the value that was given; typer's own sentence leaves it out where pydantic refused it."""
-    refusals = getattr(error.__cause__, "errors", list)()
+    refusals: Sequence[Any] = getattr(error.__cause__, "errors", list)()
     return repr(refusals[0]["input"]) if refusals else "it"
 
 

@@ -18,11 +18,12 @@ from typing import NoReturn
 
 import msgspec
 
-from tamago.cli.launching import BEGAN, check, execute, hold_signals
+from tamago.cli.launching import BEGAN, check, execute
 from tamago.cli.output import Progress, print_json
 from tamago.cli.plain_start import StartRequest
 from tamago.cli.process_handle import ProcessHandle
 from tamago.cluster.control_protocol import ControlError
+from tamago.cluster.held_signals import hold_signals
 from tamago.cluster.home import LogPaths, home, log_paths, open_log_directory
 from tamago.cluster.launch import Launch
 from tamago.cluster.launch_report import Forked, LaunchEvent, Progress as Waiting, Started, StartFailed, decode_event, encode_event

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from typing import NoReturn
 
 from tamago.cli.plain_start import StartRequest
-from tamago.cluster.launch import HELD_SIGNALS, Launch, master_command, write_launch
+from tamago.cluster.launch import Launch, master_command, write_launch
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
 from tamago.cluster.target import find_target
 
 # When this process began, as near as a module can tell.
 BEGAN = time.monotonic()
-
-
-def hold_signals() -> None:
-    """Block the signals the master handles: one that comes before its handlers are set is delivered then, and not lost."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
-
-
-def release_signals() -> None:
-    """Undo `hold_signals`, for a process that does not become the master."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
 def check(request: StartRequest) -> Settings:

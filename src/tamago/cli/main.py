@@ -64,10 +64,12 @@ def _failed(error: TamagoError) -> int:
 
 def _dispatch(argv: Sequence[str]) -> int:
     if argv and argv[0] == "start":
-        from tamago.cli.launching import become_master, hold_signals  # noqa: PLC0415 - only what `start` needs
-        from tamago.cli.plain_start import parse_start  # noqa: PLC0415
+        from tamago.cluster.held_signals import hold_signals  # noqa: PLC0415 - only what `start` needs, and this first
 
         hold_signals()
+        from tamago.cli.launching import become_master  # noqa: PLC0415
+        from tamago.cli.plain_start import parse_start  # noqa: PLC0415
+
         request = parse_start(argv[1:])
         if request is not None:
             become_master(request)

@@ -8,8 +8,9 @@ import typer
 
 from tamago.cli.daemon import start_daemon
 from tamago.cli.flags import FlagValue, accepts_settings, given
-from tamago.cli.launching import become_master, release_signals
+from tamago.cli.launching import become_master
 from tamago.cli.plain_start import StartRequest
+from tamago.cluster.held_signals import release_signals
 
 Flag = FlagValue | None
 

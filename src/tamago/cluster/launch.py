@@ -6,28 +6,9 @@ The request travels in an anonymous file whose descriptor is inherited across ex
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import Final
 
 import msgspec
-
-HELD_SIGNALS: Final = frozenset(
-    {
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGTERM,
-        signal.SIGTTIN,
-        signal.SIGTTOU,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-    }
-)
-"""Blocked by `tamago start` before it becomes the master, so that one sent in between waits and is not lost.
-
-The master unblocks them once its handlers are set; whoever it starts begins with them unblocked.
-"""
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +46,7 @@ def read_launch(fd: int) -> Launch:
 
 
 def master_command(fd: int) -> list[str]:
-    """Return the argument vector that becomes the master; the descriptor comes last. -P: the current directory stays off its import path."""
+    """Return the argument vector that becomes the master, the descriptor last. -P: the current directory stays off its import path."""
     return [sys.executable, "-P", "-m", "tamago.cluster", "--launch-fd", str(fd)]
 
 

@@ -17,8 +17,9 @@ from typing import NoReturn
 
 from tamago import log
 from tamago.cluster import events
+from tamago.cluster.held_signals import release_signals
 from tamago.cluster.interpreter import EarlyNest
-from tamago.cluster.launch import HELD_SIGNALS, Launch, read_launch
+from tamago.cluster.launch import Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
 from tamago.cluster.master import Cluster
 from tamago.cluster.process_name import name_process
@@ -96,7 +97,7 @@ class Master:
         self._loop.add_signal_handler(signal.SIGCHLD, self._cluster.reap)
         _make_room_for_a_storm()
         # The command line blocked them before it became us: one that came in between is delivered now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+        release_signals()
 
     def _signalled(self, number: signal.Signals, do: Callable[..., object], *arguments: object) -> None:
         self._cluster.note_signal(number.name)

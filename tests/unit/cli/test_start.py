@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -12,9 +13,10 @@ import pytest
 from tests.unit.cli.command import Tamago
 
 from tamago.cli import launching
-from tamago.cli.launching import become_master, hold_signals, release_signals
+from tamago.cli.launching import become_master
 from tamago.cli.plain_start import StartRequest
-from tamago.cluster.launch import HELD_SIGNALS, read_launch
+from tamago.cluster.held_signals import HELD_SIGNALS, hold_signals, release_signals
+from tamago.cluster.launch import read_launch
 
 
 class Became(Exception):  # noqa: N818 - it is no error
@@ -53,6 +55,22 @@ def test_signals_are_held_until_the_master_handles_them() -> None:
     finally:
         release_signals()
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & HELD_SIGNALS
+
+
+@pytest.mark.slow
+def test_signals_are_held_before_anything_is_loaded_that_takes_time(tmp_path: Path) -> None:
+    # msgspec is the first of them.
+    code = (
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'msgspec':\n"
+        "            sys.exit(signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from tamago.cli.main import run\n"
+        "run(['start', '--app', 'main:app'])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
 
 
 @pytest.mark.slow

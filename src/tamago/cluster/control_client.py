@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -16,6 +17,7 @@ from tamago.errors import TamagoError
 
 PATIENCE = 5.0
 """Seconds of silence after which a master is taken to be stuck; it gives a sign of life every second."""
+_TIMEVAL: Final = struct.Struct("@ll")
 _LONGEST_REPLY = 64 * 1024 * 1024
 
 ProgressCallback = Callable[[Reply], None]
@@ -60,12 +62,13 @@ class ControlClient:
 
     def _connect(self, base: Path) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(self._patience)
+        # Not `settimeout`: with that a queue full of other clients is a failure at once, and the kernel could have waited for room in it.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(self._patience), int(self._patience % 1 * 1e6)))
         try:
             # The directory stays open while connecting: a long path is reached through its descriptor.
             with RunDir(base, self._title, create=False) as rundir:
                 sock.connect(rundir.control_address)
-        except TimeoutError:
+        except BlockingIOError:
             sock.close()
             raise MasterSilentError(self._title, self._patience) from None
         except OSError:

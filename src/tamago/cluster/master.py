@@ -196,6 +196,7 @@ class Cluster:
 
     async def ask_and_stop(self, *, stop_timeout: float | None = None, now: bool = False) -> str:
         """Stop everything; return what became of it as soon as that is known, a moment before the master itself lets go of everything."""
+        _log.info("got `tamago stop`: stopping")
         return await self._ask(lambda request: events.StopRequested(request=request, timeout=stop_timeout, now=now, cause="tamago stop"))
 
     async def wait(self) -> events.Exit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,17 @@ def test_a_stopped_master_is_silent_and_its_client_says_so_in_time(tmp_path: Pat
         pytest.raises(MasterSilentError, match=r"0\.05 s"),
     ):
         client.call("status")
+
+
+def test_a_queue_full_of_other_clients_is_waited_for_and_no_sign_of_death(tmp_path: Path) -> None:
+    with master(tmp_path, None), ExitStack() as clients, RunDir(tmp_path, "shop", create=False) as rundir:
+        with suppress(BlockingIOError):
+            while True:
+                sock = clients.enter_context(socket.socket(socket.AF_UNIX))
+                sock.setblocking(False)
+                sock.connect(rundir.control_address)
+        with pytest.raises(MasterSilentError, match=r"0\.05 s"):
+            ControlClient(tmp_path, "shop", patience=0.05)
 
 
 def test_a_deadline_holds_even_where_the_master_gives_signs_of_life(tmp_path: Path) -> None:

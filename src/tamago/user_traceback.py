@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 _OURS = str(Path(__file__).resolve().parent) + os.sep
+_LONGEST_SUMMARY = 300
 _MACHINERY = tuple(
     os.sep + os.path.join(*path) for path in (("importlib", "__init__.py"), ("asyncio", "runners.py"), ("asyncio", "base_events.py"))
 )
@@ -27,7 +28,7 @@ def summary(error: BaseException) -> str:
     formatted = traceback.TracebackException.from_exception(error, compact=True)
     notes = "; ".join(getattr(error, "__notes__", ()))
     formatted.__notes__ = None
-    text = list(formatted.format_exception_only())[-1].strip()
+    text = _one_line(list(formatted.format_exception_only())[-1].strip())
     return readable(f"{text} ({notes})" if notes else text)
 
 
@@ -42,6 +43,12 @@ def message_of(error: BaseException) -> str:
 def readable(text: str) -> str:
     """Return a text that can be encoded: half a character, as in a file name that is no UTF-8, is written as an escape."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _one_line(text: str) -> str:
+    """Cut a message of many lines, such as pydantic's, or of many characters: it is whole in the traceback."""
+    first, _, more = text.partition("\n")
+    return f"{first[:_LONGEST_SUMMARY].rstrip(': ')} …" if more or len(first) > _LONGEST_SUMMARY else first
 
 
 def exc_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:

@@ -41,6 +41,23 @@ def test_an_application_that_takes_signals_at_import_starts_reloads_and_stops(
     assert not re.search("did not leave|killed", cluster.output.text), cluster.output.text
 
 
+def test_an_application_that_closes_all_descriptors_at_import_is_told_so(site: Site) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nos.closerange(3, 1000)\n")
+    result = site.run("start", "--app", "main:app", "--port", "0")
+    assert result.returncode == 1
+    assert "the application closed descriptors that are not its own while it was imported" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_copy_that_the_application_forks_at_import_ends_and_the_nest_goes_on(site: Site, start: Start) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nos.fork()\n")
+    cluster = start()
+    assert cluster.get().text == "hello"
+    cluster.expect("this copy of the nest ran on; it ends here")
+
+
 def test_threads_at_import_are_named_and_each_process_imports_for_itself(site: Site, start: Start) -> None:
     source = (site.app / "main.py").read_text()
     threads = (

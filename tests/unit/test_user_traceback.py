@@ -38,6 +38,8 @@ def several() -> None:
         (noted(ValueError("boom"), "in app/boot.py:did_load"), "ValueError: boom (in app/boot.py:did_load)"),
         (noted(ValueError("boom"), "in x", "while y"), "ValueError: boom (in x; while y)"),
         (SystemExit(3), "SystemExit: 3"),
+        (ValueError("1 validation error for Settings\nurl\n  Field required"), "ValueError: 1 validation error for Settings …"),
+        (ValueError("x" * 1000), f"ValueError: {'x' * 288} …"),
         (SyntaxError("invalid syntax", ("home.py", 1, 1, "def", 1, 2)), "SyntaxError: invalid syntax"),
     ],
 )

@@ -29,6 +29,20 @@ def thread_names() -> list[str]:
     return names
 
 
+def harm_done(pid: int, channel_fd: int) -> str:
+    """Say what keeps this process, which had that pid before the import, from being a nest; an empty string if nothing does."""
+    if os.getpid() != pid:
+        return "the application forked while it was imported, and this copy of the nest ran on; it ends here"
+    try:
+        if stat.S_ISSOCK(os.fstat(channel_fd).st_mode):
+            return ""
+    except OSError:
+        pass
+    return (
+        "the application closed descriptors that are not its own while it was imported (os.closerange?): the master cannot be told anything"
+    )
+
+
 def connected_sockets() -> list[str]:
     """Describe the connected sockets of this process; every forked child would share them with all others."""
     found: list[str] = []

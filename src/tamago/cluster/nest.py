@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tamago.cluster import linux
-from tamago.cluster.aftermath import connected_sockets, seldom_collected, thread_names
+from tamago.cluster.aftermath import connected_sockets, harm_done, seldom_collected, thread_names
 from tamago.cluster.birth import LONGEST_DETAIL, Cargo, born, load_cargo, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
@@ -275,9 +275,12 @@ def main() -> None:
 
 
 def _import(channel: BlockingChannel, boot: Boot) -> Cargo:
-    began = time.monotonic()
+    began, pid = time.monotonic(), os.getpid()
     with seldom_collected():
         cargo = load_cargo(channel, boot)
+    if harm := harm_done(pid, channel.fileno()):
+        os.write(2, f"tamago: {harm}\n".encode())  # the log has a descriptor of its own, which may be among those closed
+        os._exit(1)  # no clean-up: in a copy it would be that of the nest
     linux.die_with_parent(boot.master_pid, armed=False)
     # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
     reset_signals()

@@ -14,7 +14,7 @@ import pytest
 from tests.process import proc
 from tests.process.harness import Start
 from tests.process.privilege import AS_NOBODY, needs_root
-from tests.process.site import Site
+from tests.process.site import TAMAGO, Site
 
 _LIFESPAN = """
 import os
@@ -359,6 +359,21 @@ def test_an_agent_module_that_is_missing(site: Site) -> None:
 
 
 # ── directories and files ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_start_that_fails_ends_although_nobody_reads_why(site: Site) -> None:
+    site.write("main.py", "raise RuntimeError('never read')\n")
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "wb", buffering=0) as pipe:
+        os.set_blocking(writer, False)
+        while pipe.write(b"\n" * 4096) is not None:
+            pass
+        os.set_blocking(writer, True)
+        command = [str(TAMAGO), "start", "--app", "main:app", "--port", "0"]
+        result = subprocess.run(
+            command, cwd=site.app, env=site.environment(), stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, check=False
+        )
+    assert result.returncode == 1
 
 
 def test_a_directory_that_does_not_exist(site: Site) -> None:

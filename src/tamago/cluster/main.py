@@ -29,9 +29,11 @@ from tamago.cluster.states import ClusterState
 from tamago.cluster.status import report_of
 from tamago.cluster.systemd import Notifier
 from tamago.errors import ExitCode, TamagoError
+from tamago.line_writer import LineWriter
 from tamago.types import Identity, Role
 
 _log = logging.getLogger("tamago")
+_LAST_WORDS = 2.0
 
 
 class Master:
@@ -186,9 +188,15 @@ class Master:
             self._report.failed(error)
             return
         log.flush(0.5)
-        if error.detail:
-            sys.stderr.write(f"{error.detail.rstrip()}\n")
-        sys.stderr.write(f"tamago: {error}\n")
+        _print(error)
+
+
+def _print(error: TamagoError) -> None:
+    """Print what is wrong on stderr; whoever reads it has a moment to: a start that failed must not stay because nobody does."""
+    detail = f"{error.detail.rstrip()}\n" if error.detail else ""
+    writer = LineWriter(2)
+    writer.push(f"{detail}tamago: {error}\n".encode("utf-8", "backslashreplace"))
+    writer.drain(_LAST_WORDS)
 
 
 @contextlib.contextmanager
@@ -226,7 +234,7 @@ def _run(launch_fd: int, early_nest: EarlyNest | None) -> NoReturn:
         if report.fileno() >= 0:
             report.failed(error)
         else:
-            sys.stderr.write(f"tamago: {error}\n")
+            _print(error)
         sys.exit(int(error.exit_code))
     try:
         code = asyncio.run(master.run())

@@ -40,7 +40,7 @@ def open_private(path: Path, *, create: bool, mode: int = 0o700, allowed: int = 
         fd = os.open(path, _OPEN_DIRECTORY)
     except FileNotFoundError:
         if create:
-            raise DirectoryError(path, "it was removed a moment ago") from None
+            raise DirectoryError(path, "it cannot be made there, or was removed a moment ago") from None
         raise
     except OSError as error:
         raise _explained(path, error) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import MutableMapping
 from typing import Final
@@ -18,7 +19,7 @@ def systemd_fds(environ: MutableMapping[str, str]) -> list[int]:
     count = environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
     environ.pop("LISTEN_PIDFDID", None)
-    if pid != str(os.getpid()) or not count.isdecimal():
+    if pid != str(os.getpid()) or not re.fullmatch("[0-9]{1,4}", count):
         return []
     return list(range(FIRST_SYSTEMD_FD, FIRST_SYSTEMD_FD + int(count)))
 

@@ -110,7 +110,7 @@ def _mistake(group: CommandGroup, error: Any, argv: Sequence[str]) -> UsageError
     problem = (problem[:1].lower() + problem[1:]).replace(": Value error, ", ": ")
     problem = problem.partition(", unable to parse")[0].replace(": Input should", f": {_value(error)} should")
     # Not every mistake knows in which command it was made.
-    command = f"tamago {argv[0]}" if argv[0] in COMMANDS else "tamago"
+    command = f"tamago {argv[0]}" if argv[0] in COMMANDS or argv[0] in group.plugins else "tamago"
     if re.fullmatch(r"-[0-9.]+", option := str(getattr(error, "option_name", ""))):
         return UsageError(f"{option} looks like an option", hint=f"a negative number goes after --: {command} -- {option}")
     hint = _advice(group, error, problem) or f"see `{command} --help`"

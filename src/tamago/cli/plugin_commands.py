@@ -20,6 +20,10 @@ class Plugins:
         self._found: list[EntryPoint] | None = None
         self._commands: dict[str, Any] = {}
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a command of that name has been loaded."""
+        return name in self._commands
+
     def find(self, name: str, *, reserved: Container[str]) -> Any:
         """Return the command of this name, or None."""
         if name in self._commands:

@@ -113,5 +113,11 @@ def test_a_plugins_command_is_suggested_as_well(tamago: Tamago, plugin: dict[str
     assert tamago.run("grete", **plugin).stderr.splitlines()[-1] == "did you mean greet?"
 
 
+def test_a_mistake_with_a_plugins_command_is_told_like_one_with_ours(tamago: Tamago, plugin: dict[str, str]) -> None:
+    result = tamago.run("greet", "you", "--luod", **plugin)
+    assert (result.returncode, result.stderr) == (2, "tamago: no such option: --luod\ndid you mean --loud?\n")
+    assert tamago.run("greet", "you", "me", **plugin).stderr.endswith("\nsee `tamago greet --help`\n")
+
+
 def test_help_of_a_plugins_command(tamago: Tamago, plugin: dict[str, str]) -> None:
     assert "Greet somebody." in tamago.run("greet", "--help", **plugin).stdout

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.process import proc
+from tests.process.activation import as_systemd
 from tests.process.http_client import get
 from tests.process.privilege import NOBODY, needs_root
 from tests.process.site import TAMAGO, Site
@@ -179,8 +181,8 @@ def test_a_master_that_dies_silently_ends_the_wait_of_the_launcher_at_once(daemo
         out, _ = launcher.communicate()
         assert launcher.returncode == 1
         assert b"ended before it was ready" in out
-    for socket in daemons.site.sockets():
-        socket.unlink()
+    for left in daemons.site.sockets():
+        left.unlink()
 
 
 def test_logs_are_reopened_after_they_were_renamed(daemons: Daemons) -> None:
@@ -278,6 +280,21 @@ def test_a_start_that_is_refused_leaves_the_pid_file_of_who_runs(daemons: Daemon
     said = daemons.serving("--pid-file", str(path))
     assert daemons.start("--pid-file", str(path)).returncode == 4
     assert int(path.read_text()) == said["pid"]
+
+
+def test_a_socket_of_systemd_is_taken_over_by_a_daemon(daemons: Daemons) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        result = subprocess.run(
+            [*as_systemd(fd), str(TAMAGO), "start", "--daemon", "--json", "--title", daemons.site.title, "--app", "main:app"],
+            cwd=daemons.site.app,
+            env=daemons.site.environment(),
+            pass_fds=(fd,),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        assert json.loads(result.stdout)["addresses"] == [f"http://127.0.0.1:{listener.getsockname()[1]}"]
+        assert get(listener.getsockname()).text == "hello"
 
 
 def test_logs_of_their_own_names_are_used(daemons: Daemons) -> None:

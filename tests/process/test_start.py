@@ -6,26 +6,15 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from tests.process import proc
+from tests.process.activation import as_systemd
 from tests.process.harness import READY, Start
 from tests.process.http_client import get
 from tests.process.site import TAMAGO, Site
-
-# Passes the listening sockets it inherited on as systemd does: from descriptor 3 on, to exactly this process.
-_ACTIVATED = """
-import fcntl, os, sys
-fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 100) for fd in sys.argv[1].split(",")]
-os.closerange(3, 100)
-for number, fd in enumerate(fds, 3):
-    os.dup2(fd, number)
-os.environ.update(LISTEN_FDS=str(len(fds)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=":".join("web" for _ in fds))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def test_the_start_order_is_sockets_then_nest_then_agent_then_workers_then_ready(site: Site, start: Start) -> None:
@@ -219,8 +208,7 @@ def test_the_watchdog_of_systemd_is_fed_from_ready_on_and_all_is_said_in_order(s
 def test_a_socket_of_systemd_is_taken_over(site: Site, start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
-        prefix = (sys.executable, "-c", _ACTIVATED, str(fd))
-        cluster = start(port=None, prefix=prefix, pass_fds=(fd,))
+        cluster = start(port=None, prefix=as_systemd(fd), pass_fds=(fd,))
         place = listener.getsockname()
         assert get(place).text == "hello"
         for pid in cluster.tree():
@@ -232,7 +220,7 @@ def test_a_socket_of_systemd_is_taken_over(site: Site, start: Start) -> None:
 def test_two_sockets_of_systemd_are_served_and_only_workers_have_them(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
         fds = (one.fileno(), other.fileno())
-        cluster = start(port=None, prefix=(sys.executable, "-c", _ACTIVATED, ",".join(map(str, fds))), pass_fds=fds)
+        cluster = start(port=None, prefix=as_systemd(*fds), pass_fds=fds)
         assert cluster.places == [one.getsockname(), other.getsockname()[:2]]
         for place in cluster.places:
             assert get(place).text == "hello"

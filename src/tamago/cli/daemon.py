@@ -96,10 +96,11 @@ def _launch(request: StartRequest, settings: Settings) -> _Launched:
     launched = _Launched(title=settings.title, paths=paths, report=ours, log_size=os.fstat(files[1]).st_size)
     sys.stdout.flush()
     sys.stderr.flush()
+    launcher = os.getpid()
     child = os.fork()
     if not child:
         ours.close()
-        _detach(request, settings, theirs, files, paths)
+        _detach(launcher, request, settings, theirs, files, paths)
     theirs.close()
     for fd in files:
         os.close(fd)
@@ -107,7 +108,9 @@ def _launch(request: StartRequest, settings: Settings) -> _Launched:
     return launched
 
 
-def _detach(request: StartRequest, settings: Settings, report: socket.socket, files: tuple[int, int], paths: LogPaths) -> NoReturn:
+def _detach(
+    launcher: int, request: StartRequest, settings: Settings, report: socket.socket, files: tuple[int, int], paths: LogPaths
+) -> NoReturn:
     """Become a process without a terminal and without a parent that waits, then the master. Never returns."""
     try:
         hold_signals()
@@ -115,6 +118,7 @@ def _detach(request: StartRequest, settings: Settings, report: socket.socket, fi
         # The second fork leaves a process that leads no session, so it can never get a terminal by opening one.
         if os.fork():
             os._exit(0)
+        _inherit_from_systemd(launcher)
         null = os.open(os.devnull, os.O_RDWR)
         for source, target in ((null, 0), (files[0], 1), (files[1], 2)):
             os.dup2(source, target)
@@ -134,6 +138,13 @@ def _detach(request: StartRequest, settings: Settings, report: socket.socket, fi
         os.write(2, f"tamago: cannot start the master: {error}\n".encode())
     finally:
         os._exit(1)
+
+
+def _inherit_from_systemd(launcher: int) -> None:
+    """Take over what systemd meant for the command it started: sockets and the watchdog are the master's now."""
+    for name in ("LISTEN_PID", "WATCHDOG_PID"):
+        if os.environ.get(name) == str(launcher):
+            os.environ[name] = str(os.getpid())
 
 
 def _open_log(path: Path) -> int:

@@ -116,7 +116,7 @@ def test_logs_that_cannot_be_opened_anew_go_on_in_the_old_files(site: Site, smal
     while (small_disk / "err.1").read_text().count("shop: xxx") == before:
         get(daemon.place, "/log/1")
     text = (small_disk / "err.1").read_text()
-    assert f"still writing to the old log files: cannot write the log file {log}: Is a directory" in text
+    assert f"still writing to the old log files: cannot write the log file {log}: is a directory" in text
     assert "Traceback" not in text
     assert site.run("status", "--title", site.title).returncode == 0
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from tamago import log
 from tamago.cluster import events
-from tamago.cluster.held_signals import release_signals
+from tamago.cluster.held_signals import hold_signals, release_signals
 from tamago.cluster.interpreter import EarlyNest
 from tamago.cluster.launch import Launch, read_launch
 from tamago.cluster.launch_report import LaunchReport
@@ -205,7 +205,7 @@ def _deaf_afterwards() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+        hold_signals()
 
 
 def _make_room_for_a_storm() -> None:

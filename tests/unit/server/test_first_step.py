@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
@@ -356,7 +356,7 @@ def test_an_error_is_told_within_the_task_and_its_context(outside: Any, waits: b
 def test_work_may_be_any_awaitable(outside: Any) -> None:
     async def scenario(begin: Begin) -> None:
         class Twice:
-            def __await__(self) -> Iterator[None]:
+            def __await__(self) -> Generator[None, None, None]:
                 yield
                 yield
 

@@ -330,14 +330,16 @@ class Shell:
         self._emit(events.NestImported(process=nest.peer, mode=events.StartMode(message.mode)))
 
     def _watch_everybody(self, nest: Member) -> None:
-        """Make a new nest the undertaker of those its generation's former nest, or we ourselves, started, and of who has none."""
+        """Make a new nest the undertaker of everybody there is, also of whom another one started: that one may go first."""
         for member in self.members.values():
-            if member.role is not Role.NEST and member.pid and member.generation == nest.generation:
+            if member.role is not Role.NEST and member.pid:
                 self._have_watched(nest, member)
-        self._see_to_undertakers(nest)
 
     def _see_to_undertakers(self, nest: Member) -> None:
-        """Have a nest watch those whose generation has none any more: they finish, after a reload or one that was rolled back."""
+        """Have a nest watch those whose generation has none any more: they finish, after a reload or one that was rolled back.
+
+        It knows most of them; not those that were started after it was.
+        """
         watched = {member.generation for member in self.members.values() if member.role is Role.NEST}
         for member in self.members.values():
             if member.pid and member.generation not in watched:
@@ -384,10 +386,11 @@ class Shell:
         member = self.members[peer]
         # Parting reads what it said before it died, which may be the reason.
         self._drop(member)
-        self._emit(events.ProcessExited(process=peer, status=status))
         if member.role is Role.NEST:
             for heir in [other for other in self.members.values() if other.role is Role.NEST and other.pid][-1:]:
                 self._see_to_undertakers(heir)
+        self._emit(events.ProcessExited(process=peer, status=status))
+        if member.role is Role.NEST:
             for other in [other for other in self.members.values() if other.asked_of == peer]:
                 self.table.fork_settled()
                 self._drop(other)

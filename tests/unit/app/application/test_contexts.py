@@ -170,9 +170,9 @@ async def test_background_work_of_a_handler_in_a_thread_is_waited_for_as_any_oth
     site.controller(
         """
         def show(self):
+            self.app.seen = [self.service.user]
             self.ctx.run_in_background(self.later)
             self.app.run_in_background(self.later)
-            self.app.seen = [self.service.user]
             return "begun"
 
         async def later(self, ctx):

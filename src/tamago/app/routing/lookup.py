@@ -186,7 +186,7 @@ def build_match(  # noqa: C901 - written out on purpose
         found = static(path)
         if found is not None:
             return found
-        if 63 in path or path[:1] != b"/":  # a "?", or a whole URL
+        if 63 in path or not path or path[0] != 47:  # a "?", or no "/" first, as in a whole URL
             path, _ = split_target(path)
             found = static(path)
             if found is not None:

@@ -94,6 +94,7 @@ def born(fd: int) -> tuple[BlockingChannel, Boot, tuple[int, ...]]:
     channel = BlockingChannel(socket.socket(fileno=fd))
     received = channel.receive()
     if received is None or not isinstance(received.message, Boot):
+        channel.close()
         sys.exit(1)  # the master died, or is none of ours
     boot = received.message
     channel.peer = boot.peer

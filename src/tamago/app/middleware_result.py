@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from tamago.app.middleware_shape import is_async, named
+from tamago.core.called import is_ours
 from tamago.errors import TamagoError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class NothingToAwaitError(TamagoError, TypeError):
 def checked(middleware: Middleware) -> Middleware:
     """Return the middleware, with a look at what it returns unless it is async anyway."""
     # Ours stand before every request of every application, and have tests.
-    if is_async(middleware) or getattr(middleware, "__module__", "").partition(".")[0] == "tamago":
+    if is_async(middleware) or is_ours(middleware):
         return middleware
 
     @functools.wraps(middleware)

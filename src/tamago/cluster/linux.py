@@ -66,9 +66,7 @@ def descendants_of(pid: int) -> Iterator[int]:
 def stat_of(pid: int) -> tuple[str, int, int] | None:
     """Return (state letter, session id, start time in clock ticks) of a process; None if it is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command name may hold spaces and parentheses; what follows the last one does not.
-            fields = file.read().rpartition(b")")[2].split()
+        fields = _stat_fields(pid)
     except OSError:
         return None
     return fields[0].decode(), int(fields[3]), int(fields[19])
@@ -77,17 +75,22 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
 def parent_of(pid: int) -> int:
     """Return the parent of a process, of a zombie as well; 0 if it is gone or there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        return int(_stat_fields(pid)[1])
     except OSError:
         return 0
+
+
+def _stat_fields(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the state on. Raises OSError for a process that is gone."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        # The command name may hold spaces and parentheses; what follows the last one does not.
+        return file.read().rpartition(b")")[2].split()
 
 
 def run_state_of(pid: int) -> tuple[Run, float]:
     """Return what the main thread of a process is doing, and the CPU time in seconds it has used; (UNKNOWN, 0.0) where that is not told."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state = file.read().rpartition(b")")[2].split(maxsplit=1)[0]
+        state = _stat_fields(pid)[0]
         with open(f"/proc/{pid}/schedstat", "rb") as file:
             used = int(file.read().split()[0]) / 1e9
     except (OSError, IndexError, ValueError):

@@ -335,15 +335,19 @@ class Shell:
             if member.role is not Role.NEST and member.pid:
                 self._have_watched(nest, member)
 
-    def _see_to_undertakers(self, nest: Member) -> None:
-        """Have a nest watch those whose generation has none any more: they finish, after a reload or one that was rolled back.
+    def _see_to_undertakers(self) -> None:
+        """Have the newest nest watch those whose generation has none any more: they finish, after a reload or one that was rolled back.
 
         It knows most of them; not those that were started after it was.
         """
-        watched = {member.generation for member in self.members.values() if member.role is Role.NEST}
+        nests = [member for member in self.members.values() if member.role is Role.NEST]
+        heir = next((nest for nest in reversed(nests) if nest.pid), None)
+        if heir is None:
+            return
+        watched = {nest.generation for nest in nests}
         for member in self.members.values():
             if member.pid and member.generation not in watched:
-                self._have_watched(nest, member)
+                self._have_watched(heir, member)
 
     def _have_watched(self, nest: Member, member: Member) -> None:
         if member.peer in self.table and (pidfd := self.table.pidfd_of(member.peer)) >= 0:
@@ -387,8 +391,7 @@ class Shell:
         # Parting reads what it said before it died, which may be the reason.
         self._drop(member)
         if member.role is Role.NEST:
-            for heir in [other for other in self.members.values() if other.role is Role.NEST and other.pid][-1:]:
-                self._see_to_undertakers(heir)
+            self._see_to_undertakers()  # first of all: the master may be killed at any moment
         self._emit(events.ProcessExited(process=peer, status=status))
         if member.role is Role.NEST:
             for other in [other for other in self.members.values() if other.asked_of == peer]:

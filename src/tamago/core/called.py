@@ -37,6 +37,11 @@ def place_of(called: Any) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
 
 
+def is_ours(defined: Any) -> bool:
+    """Return whether a function or class is part of tamago itself."""
+    return (getattr(defined, "__module__", "") or "").partition(".")[0] == "tamago"
+
+
 def constructor_problem(cls: type, *given: str) -> str:
     """Say why `cls(*given)` cannot be made, "" if it can or if nobody can tell before it is tried.
 

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from tamago.core.called import constructor_problem
+from tamago.core.called import constructor_problem, is_ours
 from tamago.core.importing import import_found
 from tamago.core.load_error import LoadError
 from tamago.core.naming import class_name
@@ -97,9 +97,7 @@ def _other_than(base: type, cls: type) -> type | None:
 
     It would give that class's members to `base`: those of the `Response` that a handler returns to `ctx.response`, say.
     """
-    return next(
-        (parent for parent in cls.__bases__ if parent.__module__.partition(".")[0] == "tamago" and not issubclass(base, parent)), None
-    )
+    return next((parent for parent in cls.__bases__ if is_ours(parent) and not issubclass(base, parent)), None)
 
 
 def _files(units: Iterable[LoadUnit], kind: str, env: str) -> Iterator[FoundModule]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 from tamago.log import LogFile
 from tamago.server.access_line import Line, make_line
 from tamago.server.exchange import Exchange
-from tamago.server.response_head import Fields
 from tamago.server.status import BODILESS
 from tamago.types import WorkerContext
 
@@ -110,9 +109,7 @@ class LoggedExchange(Exchange):
         if self.done:
             self._end(now)
 
-    def respond(self, status: int, fields: Fields, data: bytes) -> None:
-        self.start(status, fields)
-        self.write(data)
+    respond = Exchange.respond_in_steps
 
     def file_sent(self, size: int) -> None:
         self.body_sent += size

@@ -77,7 +77,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     _waiters: list[asyncio.Future[None]] | None = None
 
     request_id = ""  # none
-    make_head = staticmethod(response_head)  # for who adds to the fields of every answer; and then has a `respond` of its own
+    make_head = staticmethod(response_head)  # for who adds to the fields of every answer, and has to respond in steps
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.target!r}>"  # and no fields, which may hold secrets
@@ -203,6 +203,11 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         if not self._write_whole(head, data):
             self._head = head
             self._write(data, more=False)
+
+    def respond_in_steps(self, status: int, fields: Fields, data: bytes) -> None:
+        """Do what `respond` does by `start` and `write`: for who has a hand in these."""
+        self.start(status, fields)
+        self.write(data)
 
     async def send_file(self, path: str) -> None:
         """Send a file as the whole body.

@@ -65,9 +65,7 @@ class _IdentifiedExchange(Exchange):
         self.fields = [*(field for field in self.fields if field[0] != _NAME), own]
         super().launch(server)
 
-    def respond(self, status: int, fields: Fields, data: bytes) -> None:
-        self.start(status, fields)
-        self.write(data)
+    respond = Exchange.respond_in_steps
 
     def make_head(self, status: int, fields: Fields) -> ResponseHead:
         # Added to the finished head: as one of its fields it would make each head a new one, and each would be encoded anew.

@@ -38,7 +38,7 @@ class Errand:
         self.task.cancel(message)
 
 
-Begin = Callable[[Awaitable[None]], Errand]
+Begin = Callable[..., Errand]
 Scenario = Callable[[Begin], Awaitable[None]]
 
 
@@ -52,10 +52,10 @@ def outside(run: Any) -> Callable[[Scenario], None]:  # noqa: F811
 
             starter = Starter(loop)
 
-            def begin(awaitable: Awaitable[None]) -> Errand:
+            def begin(awaitable: Awaitable[None], kind: type[Errand] = Errand) -> Errand:
                 me = asyncio.current_task()
                 assert me is not None
-                errand = Errand(awaitable)
+                errand = kind(awaitable)
                 asyncio._leave_task(loop, me)
                 try:
                     errand.task = starter.at_once(errand, contextvars.copy_context())
@@ -336,16 +336,7 @@ def test_an_error_is_told_within_the_task_and_its_context(outside: Any, waits: b
                 super().over(error)
                 told.extend([asyncio.current_task(), variable.get()])
 
-        me = asyncio.current_task()
-        assert me is not None
-        loop = asyncio.get_running_loop()
-        errand = Failing(fails())
-        starter = Starter(loop)
-        asyncio._leave_task(loop, me)
-        try:
-            errand.task = starter.at_once(errand, contextvars.copy_context())
-        finally:
-            asyncio._enter_task(loop, me)
+        errand = begin(fails(), Failing)
         assert isinstance(await errand.ended(), LookupError)
         assert told[0] is told[1] is not None
         assert told[2] == "inside"

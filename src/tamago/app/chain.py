@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tamago.app.context import Context
 
 CallNext = Callable[["Context"], Awaitable[object]]
+Act = Callable[["Context"], object]
 Middleware = Callable[["Context", CallNext], Awaitable[object]]
 AnyMiddleware = TypeVar("AnyMiddleware", bound=Callable[..., object])
 
@@ -48,12 +49,13 @@ def only_for(*methods: str) -> Callable[[AnyMiddleware], AnyMiddleware]:
 class After:
     """A middleware that only acts once what follows it is through, and has nothing to wait for: `act(ctx)`.
 
-    `always`: also when that failed. Whoever answers a request calls the outermost ones itself, which spares a coroutine for each.
+    It acts where that succeeded and left no body; `always`: in any case, also when it failed. Whoever answers a request calls the
+    outermost ones itself, which spares a coroutine for each.
     """
 
     __slots__ = ("act", "always")
 
-    def __init__(self, act: Callable[[Context], object], *, always: bool = False) -> None:
+    def __init__(self, act: Act, *, always: bool = False) -> None:
         self.act = act
         self.always = always
 
@@ -65,31 +67,31 @@ class After:
             if self.always:
                 self.act(ctx)
             raise
-        self.act(ctx)
+        if self.always or ctx.body is None:
+            self.act(ctx)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All that happens around an endpoint: `run(ctx)`, then the functions in `after` if that succeeded, then `always` in any case."""
+    """All that happens around an endpoint: `run(ctx)`, then `unanswered` if that left no body, then `always` in any case."""
 
     run: Endpoint
-    after: tuple[Callable[[Context], object], ...] = ()
-    always: Callable[[Context], object] | None = None
+    unanswered: Act | None = None
+    always: Act | None = None
 
 
 def compile_outermost(middlewares: Sequence[Middleware], endpoint: Endpoint) -> Chain:
-    """Return the same as `compile_chain` would, with the outermost `After`s taken out of it."""
-    always = None
-    after: list[Callable[[Context], object]] = []
-    taken = 0
-    for taken, middleware in enumerate((*middlewares, None)):
-        if not isinstance(middleware, After) or (middleware.always and taken):
-            break
-        if middleware.always:
-            always = middleware.act
-        else:
-            after.insert(0, middleware.act)
-    return Chain(compile_chain(middlewares[taken:], endpoint), tuple(after), always)
+    """Return the same as `compile_chain` would, with the outermost `After`s taken out of it: one of each kind, in this order."""
+    always, inner = _outermost(middlewares, always=True)
+    unanswered, inner = _outermost(inner, always=False)
+    return Chain(compile_chain(inner, endpoint), unanswered, always)
+
+
+def _outermost(middlewares: Sequence[Middleware], *, always: bool) -> tuple[Act | None, Sequence[Middleware]]:
+    first = middlewares[0] if middlewares else None
+    if isinstance(first, After) and first.always == always:
+        return first.act, middlewares[1:]
+    return None, middlewares
 
 
 def compile_chain(middlewares: Sequence[Middleware], endpoint: Endpoint, *, outer: int = 0) -> Endpoint:

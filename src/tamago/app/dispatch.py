@@ -13,7 +13,7 @@ from tamago.app.respond import respond
 from tamago.app.route_finding import find_route
 
 if TYPE_CHECKING:
-    from tamago.app.chain import Chain
+    from tamago.app.chain import Act, Chain
     from tamago.app.context import Context
     from tamago.app.host import Endpoint
     from tamago.types import Exchange
@@ -49,7 +49,7 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
         method = exchange.method
         target = exchange.target
         route, params = match(method, target) if match is not None else find_route(table, method, target, exchange.fields)
-        run, after, always = steps_of(method, steps_of_others)
+        run, unanswered, always = steps_of(method, steps_of_others)
         ctx = context(exchange, route, params)
         enter(ctx)
         try:
@@ -64,8 +64,8 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
                         ctx.body = value
                 else:
                     await call_route(ctx)
-                for act in after:
-                    act(ctx)
+                if unanswered is not None and ctx.body is None:
+                    unanswered(ctx)
             finally:
                 if always is not None:
                     always(ctx)
@@ -83,15 +83,12 @@ def compile_dispatch(context: type[Context], chains: Mapping[str, Chain], chain_
     return handle
 
 
-_Act = Callable[["Context"], object]
-
-
-def _steps(chain: Chain) -> tuple[Endpoint | None, tuple[_Act, ...], _Act | None]:
+def _steps(chain: Chain) -> tuple[Endpoint | None, Act | None, Act | None]:
     """Return a chain as what each request takes apart; None to run where no middleware stands around the endpoint.
 
     Then nobody but us has to see the body that a handler returns.
     """
-    return None if chain.run is call_route else chain.run, chain.after, chain.always
+    return None if chain.run is call_route else chain.run, chain.unanswered, chain.always
 
 
 def _of_what_it_waited_for(cancelled: asyncio.CancelledError) -> Exception:

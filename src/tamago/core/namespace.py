@@ -14,9 +14,12 @@ from typing import Any, cast
 
 import msgspec
 
+from tamago.core.context_class import only_keeps_context
 from tamago.core.naming import class_name, instance_key
 from tamago.core.suggest import which_one
 from tamago.core.tree import Tree
+
+_new: Any = object.__new__
 
 
 class Lazy:
@@ -39,14 +42,23 @@ class Lazy:
 class Noted(Lazy):
     """The same for instances that keep account of what was made for them, in `made_services`: the last one's name, then those before it."""
 
-    __slots__ = ()
+    __slots__ = ("cls",)
+
+    def __init__(self, name: str, make: Callable[[Any], Any]) -> None:
+        super().__init__(name, make)
+        self.cls = make if isinstance(make, type) and only_keeps_context(make) else None
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        made = self.make(instance)
-        setattr(instance, self.name, made)
-        instance.made_services = (self.name, instance.made_services)
+        cls, name = self.cls, self.name
+        if cls is None:
+            made = self.make(instance)
+        else:
+            made = _new(cls)
+            made.ctx = instance
+        setattr(instance, name, made)
+        instance.made_services = (name, instance.made_services)
         return made
 
 

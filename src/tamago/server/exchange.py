@@ -18,7 +18,7 @@ from tamago.server.file_body import FileBody
 from tamago.server.first_step import later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, length_line, length_lines, response_head
+from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, known_length_line, length_line, response_head
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
@@ -167,9 +167,8 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         if said or size > _JOIN_LIMIT or server.draining or not self.plain or (length != size and length is not None):
             return False
         end = server.end_of_head if self.keep_alive else server.end_of_last_head
-        if length is None:
-            block += length_lines.get(size) or length_line(size)
-        whole = b"".join((block, end, data))  # fails if `data` is text, while all is still undone
+        announced = (known_length_line(size) or length_line(size)) if length is None else b""
+        whole = b"".join((block, announced, end, data))  # fails if `data` is text, while all is still undone
         self.done = True
         connection.transport.write(whole)
         connection.answered(self)
@@ -349,13 +348,13 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     def over(self, error: BaseException | None) -> None:
         """Nothing works on it any more, as it failed with this error or was done. Called once."""
         server = self.connection.server
+        if self.task is not None:
+            self.task = None  # whose context may refer to us: left in a circle, each request would wait for the garbage collector
+            server.running.discard(self)
         try:
             if error is not None or not (self.done or self.gone):
                 self.fail(error)
         finally:
-            if self.task is not None:
-                self.task = None  # whose context may refer to us: left in a circle, each request would wait for the garbage collector
-            server.running.discard(self)
             server.meter.request_finished()
             if server.draining:
                 server.check_empty()

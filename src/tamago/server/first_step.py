@@ -167,6 +167,7 @@ else:
         return task
 
     _new = _FirstStep.__new__
+    _set_current = _current_tasks.setdefault
 
     class Starter:
         """Begins work in one loop."""
@@ -186,9 +187,9 @@ else:
             Returns the task that goes on with it, None if nothing is left to do.
             """
             loop = self._loop
-            if loop in _current_tasks:
+            task = _new(_FirstStep)
+            if _set_current(loop, task) is not task:
                 return later(work, loop, context)
-            _current_tasks[loop] = task = _new(_FirstStep)
             task.place = (loop, context)
             try:
                 first = context.run(self._send, work)

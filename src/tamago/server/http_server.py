@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import sys
 import time
 from collections.abc import Callable
-from math import inf
 
 from tamago.server.exchange import Exchange
 from tamago.server.first_step import Starter
@@ -52,7 +52,7 @@ class HttpServer:
         self.bare_exchange: type[Exchange] = Exchange  # for what could not be read, and is refused
         self.loop = loop
         self.starter = Starter(loop)
-        self.limit_in_flight = options.limit_in_flight or inf
+        self.limit_in_flight = options.limit_in_flight or sys.maxsize
         self.keep_alive = options.keep_alive
         self.draining = False
         self.connections: set[Connection] = set()

@@ -13,10 +13,11 @@ from tamago.server import refusal as refusals
 from tamago.server.refusal import Refusal
 
 # Fields that change how a request is read or whom it is for. The first Host is kept apart: it is in every request.
-SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
+_SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
 
-# Names of fields in lower case, by how they were written. Found here they are the same objects each time, whose hash is known.
-known_names: dict[bytes, bytes] = {}
+# Names of fields in lower case, and whether they are special, by how they were written.
+_known_names: dict[bytes, tuple[bytes, bool]] = {}
+known_name = _known_names.get  # the method of an imported dictionary would be looked up at each call
 _MAX_NAMES = 1024
 _LONGEST_KEPT = 64  # bytes
 
@@ -49,14 +50,15 @@ class RequestHead:
     upgrade: bytes = b""
 
 
-def lower_name(name: bytes) -> bytes:
-    """Return a name that is not known yet in lower case. When clients make them up, `known_names` starts again."""
+def new_name(name: bytes) -> tuple[bytes, bool]:
+    """Return what `known_name` does not know yet. When clients make names up, the known ones are forgotten."""
     lower = name.lower()
+    found = (lower, lower in _SPECIAL)
     if len(name) <= _LONGEST_KEPT:
-        if len(known_names) >= _MAX_NAMES:
-            known_names.clear()
-        known_names[name] = lower
-    return lower
+        if len(_known_names) >= _MAX_NAMES:
+            _known_names.clear()
+        _known_names[name] = found
+    return found
 
 
 def judge(
@@ -72,7 +74,7 @@ def judge(
 ) -> RequestHead | Refusal:
     """Return what the head means, or why it is refused.
 
-    `host` is the first Host, `length` the Content-Length, and `special` are the other fields in SPECIAL.
+    `host` is the first Host, `length` the Content-Length, and `special` are the other special fields.
     """
     refusal = _line_problem(method, target, version, host)
     if refusal is not None:

@@ -15,7 +15,7 @@ from tamago.server import refusal as refusals
 from tamago.server.exchange import Exchange
 from tamago.server.refusal import Refusal, bad_request
 from tamago.server.request_body import HIGH_WATER, RequestBody
-from tamago.server.request_head import SOUND_HOSTS, SPECIAL, judge, known_names, length_problem, lower_name, with_host_of
+from tamago.server.request_head import SOUND_HOSTS, judge, known_name, length_problem, new_name, with_host_of
 from tamago.server.tunnel import Tunnel, TunnelExchange
 
 if TYPE_CHECKING:
@@ -241,9 +241,9 @@ class RequestReader:
                 self.parsing.keep_alive = self.parsing.plain = False
             return
         value = value.rstrip(b" \t")
-        name = known_names.get(name) or lower_name(name)
+        name, special = known_name(name) or new_name(name)
         self._fields.append((name, value))
-        if name in SPECIAL:
+        if special:
             if name == b"host" and self._host is None:
                 self._host = value
             elif name == b"content-length":

@@ -38,7 +38,8 @@ _LONGEST_KEPT = 1024  # bytes
 
 
 # Lines for short bodies: to find one takes a fifth of the time that formatting it does.
-length_lines: dict[int, bytes] = {}
+_length_lines: dict[int, bytes] = {}
+known_length_line = _length_lines.get
 _MAX_LENGTH_LINES = 4096
 
 
@@ -90,11 +91,11 @@ def encode(head: ResponseHead, date: bytes, framing: bytes) -> bytes:
 
 def length_line(size: int) -> bytes:
     """Return the field that says how long the body is."""
-    line = length_lines.get(size)
+    line = known_length_line(size)
     if line is None:
         line = b"content-length: %d\r\n" % size
         if size < _MAX_LENGTH_LINES:
-            length_lines[size] = line
+            _length_lines[size] = line
     return line
 
 

@@ -76,7 +76,7 @@ class WsgiExchange(Exchange):
             super().launch(server)
         else:
             server.meter.request_started()
-            self.host.pool.submit(self._call, server.context.copy(), super().over)
+            self.host.pool.submit(self._call, server.context.copy(), self._ended)
 
     def handle(self) -> Awaitable[object]:
         """Await the body."""
@@ -85,9 +85,13 @@ class WsgiExchange(Exchange):
     def over(self, error: BaseException | None) -> None:
         """Go on in a thread once the body is there; the request is over when that is."""
         if error is not None:
-            super().over(error)
+            self._ended(error)
         else:
-            self.host.pool.submit(self._call, contextvars.copy_context(), super().over)
+            self.host.pool.submit(self._call, contextvars.copy_context(), self._ended)
+
+    def _ended(self, error: BaseException | None) -> None:
+        self.connection.server.running.discard(self)
+        super().over(error)
 
     async def _receive(self) -> None:
         body, first = self.body, await self.read()

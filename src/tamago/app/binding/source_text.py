@@ -19,6 +19,7 @@ from tamago.app.binding.handlers import Flow, Handler
 from tamago.app.binding.parameters import Parameter
 from tamago.app.binding.shapes import Shape, is_plain_int
 from tamago.app.binding.texts import text_reader
+from tamago.core.context_class import only_keeps_context
 
 _VIEWS = {Source.PATH: "params", Source.QUERY: "query", Source.HEADER: "headers", Source.COOKIE: "cookies"}
 
@@ -117,8 +118,8 @@ class SourceText:
 
     def write(self, handler: Handler, *, websocket: bool, refuse: Callable[..., Any]) -> str:
         """Return the function, `endpoint`; and before it `direct`, where that needs no coroutine of its own (see `Bound`)."""
-        self.names |= {"function": handler.function, "Controller": handler.controller, "refuse": refuse}
-        arguments = ", ".join(["Controller(ctx)"] * (handler.controller is not None) + self.arguments)
+        self.names |= {"function": handler.function, "refuse": refuse}
+        arguments = ", ".join([*self._controller(handler.controller), *self.arguments])
         call = f"function({arguments})"
         if handler.flow is Flow.THREAD:
             call = f"call_in_thread(app.threads, lambda: {call})"
@@ -130,6 +131,17 @@ class SourceText:
             return "\n".join(["async def endpoint(ctx):", *self._reading("return await"), f"    value = {wait}{call}", *keep])
         direct = ["def direct(ctx):", *self._reading("return"), f"    return {call}"]
         return "\n".join([*direct, "async def endpoint(ctx):", "    value = await direct(ctx)", *keep])
+
+    def _controller(self, controller: type | None) -> list[str]:
+        """Return the argument of a method that is its controller; none for a function."""
+        if controller is None:
+            return []
+        self.names["Controller"] = controller
+        if not only_keeps_context(controller):
+            return ["Controller(ctx)"]
+        self.names["new"] = object.__new__
+        self.free += ["controller = new(Controller)", "controller.ctx = ctx"]
+        return ["controller"]
 
     def _reading(self, leave: str) -> list[str]:
         """Return the lines that read the arguments, and `leave` with the coroutine that refuses the request."""

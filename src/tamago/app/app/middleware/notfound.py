@@ -16,7 +16,7 @@ def middleware(options: Any, app: Any) -> Middleware:  # noqa: ARG001 - factorie
     page_url: str = options.page_url
 
     def notfound(ctx: Context) -> None:
-        if ctx.body is not None or ctx.status != 404 or ctx.answered:
+        if ctx.status != 404 or ctx.answered:
             return
         ctx.status = 404
         if ctx.accept_json:

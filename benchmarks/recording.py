@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from benchmarks import throughput
-from benchmarks.results import Result, Row, note, summary, table
-from benchmarks.running import MeasurementError
+from benchmarks.results import Result, Row, summary, table
 from benchmarks.servers import SERVERS, TAMAGO, Job, Server
 
 OFF = "off"
@@ -32,18 +29,10 @@ def _with(form: str) -> Server:
 
 def run(arguments: argparse.Namespace) -> Result:
     notes: list[str] = []
-    samples: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for _ in range(arguments.repeat):
-        for form in (OFF, *FORMATS):
-            try:
-                sample = asyncio.run(throughput.measure(_with(form), PLAIN, arguments))
-            except MeasurementError as error:
-                note(notes, form, error)
-                continue
-            samples[form].append(sample)
-            print(f"access log {form}: {sample['cpu']:.1f} µs", flush=True)
+    samples = asyncio.run(throughput.measure(PLAIN, [_with(form) for form in (OFF, *FORMATS)], arguments, notes))
     rows: list[Row] = [
-        {"format": form, **{key: summary(sample[key] for sample in taken) for key in ("cpu", "rate")}} for form, taken in samples.items()
+        {"format": form, **{key: summary(sample[key] for sample in turns.values()) for key in ("cpu", "rate")}}
+        for form, turns in samples.items()
     ]
     settings = {key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")}
     return Result(name="access-log", rows=rows, notes=notes, settings=settings)

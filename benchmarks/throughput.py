@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from benchmarks.servers import BARE, GRANIAN_WSGI, GTHREAD, SERVERS, TAMAGO, Ser
 from benchmarks.wrk import Load, load
 
 WITHIN = 60.0
+_WARM_UP = 2  # seconds: a just-in-time compiler needs them
 _OURS = SERVERS[TAMAGO]
 _ASGI = tuple(server for server in SERVERS.values() if not server.preloads or server is _OURS)
 _WSGI = (_OURS, GTHREAD, GRANIAN_WSGI)
@@ -59,23 +61,46 @@ Turns = dict[int, dict[str, Any]]
 """What was measured of one server, by the turn in which that was."""
 
 
-async def measure(server: Server, case: Case, arguments: argparse.Namespace) -> Row:
-    """Start, wait for the first answer, warm up, measure."""
+async def measure(case: Case, servers: Sequence[Server], arguments: argparse.Namespace, notes: list[str]) -> dict[str, Turns]:
+    """Start them all, warm them up, and measure one after the other, as often as wanted; return what was measured, by server.
 
-    async def requests(port: int, seconds: int) -> Load:
-        url = f"{'https' if case.tls else 'http'}://127.0.0.1:{port}{case.path}"
-        return await load(url, connections=arguments.connections, seconds=seconds, post=case.post, close=case.close)
+    All run at once, since the machine is not equally fast from one minute to the next, and starting takes seconds. Who is not asked idles.
+    """
+    samples: dict[str, Turns] = defaultdict(dict)
+    async with AsyncExitStack() as stack:
+        sites: dict[Server, Running] = {}
+        for server in servers:
+            try:
+                started = running(server, app=case.app, workers=arguments.workers, grace=5.0, tls=case.tls)
+                sites[server] = await stack.enter_async_context(started)
+                await answered(sites[server], tls=case.tls)
+                await _load(sites[server], case, arguments, seconds=_WARM_UP)
+            except MeasurementError as error:
+                sites.pop(server, None)
+                note(notes, f"{server.name}, {case.name}", error)
+        for turn in range(arguments.repeat):
+            for server, site in sites.items():
+                try:
+                    samples[server.name][turn] = sample = await _sample(site, case, arguments)
+                    print(f"{server.name}, {case.name}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
+                except MeasurementError as error:
+                    note(notes, f"{server.name}, {case.name}", error)
+    return samples
 
-    async with running(server, app=case.app, workers=arguments.workers, grace=5.0, tls=case.tls) as site:
-        await answered(site, tls=case.tls)
-        await requests(site.port, 1)
-        family = site.tree()
-        before = procfs.cpu_seconds(family)
-        done = await requests(site.port, arguments.seconds)
-        cpu = procfs.cpu_seconds(family) - before
+
+async def _sample(site: Running, case: Case, arguments: argparse.Namespace) -> Row:
+    family = site.tree()
+    before = procfs.cpu_seconds(family)
+    done = await _load(site, case, arguments, seconds=arguments.seconds)
+    cpu = procfs.cpu_seconds(family) - before
     if not done.requests:
         raise MeasurementError("no request was answered")
     return {"rate": done.requests / done.seconds, "cpu": 1e6 * cpu / done.requests, "p99": done.p99, "failed": done.failed}
+
+
+async def _load(site: Running, case: Case, arguments: argparse.Namespace, *, seconds: int) -> Load:
+    url = f"{'https' if case.tls else 'http'}://127.0.0.1:{site.port}{case.path}"
+    return await load(url, connections=arguments.connections, seconds=seconds, post=case.post, close=case.close)
 
 
 async def answered(site: Running, *, path: str = "/", tls: bool = False) -> None:
@@ -95,30 +120,24 @@ async def answered(site: Running, *, path: str = "/", tls: bool = False) -> None
     raise MeasurementError(f"no answer within {WITHIN:.0f} s")
 
 
-def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
-    """Measure each case on each of its servers, all of them as often as wanted, one after the other."""
+def measured(title: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
+    """Measure each case on each of its servers."""
     notes: list[str] = []
-    samples: dict[tuple[str, str], Turns] = defaultdict(dict)
-    for turn in range(arguments.repeat):
-        for case in cases:
-            for server in installed(case.servers):
-                if arguments.servers and not any(server.name.startswith(name) for name in arguments.servers):
-                    continue
-                try:
-                    sample = asyncio.run(measure(server, case, arguments))
-                except MeasurementError as error:
-                    note(notes, f"{server.name}, {case.name}", error)
-                    continue
-                samples[server.name, case.name][turn] = sample
-                print(f"{server.name}, {case.name}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
+    samples: dict[tuple[str, str], Turns] = {}
+    for case in cases:
+        servers = [
+            server for server in installed(case.servers) if not arguments.servers or server.name.startswith(tuple(arguments.servers))
+        ]
+        for name, turns in asyncio.run(measure(case, servers, arguments, notes)).items():
+            samples[name, case.name] = turns
     rows = [
         {"server": name, "case": case, "failed": sum(sample["failed"] for sample in taken.values()),
          **{key: summary(sample[key] for sample in taken.values()) for key in ("rate", "cpu", "p99")},
-         "ours": _ours_beside(taken, samples[TAMAGO, case])}
-        for (name, case), taken in list(samples.items())
+         "ours": _ours_beside(taken, samples.get((TAMAGO, case), {}))}
+        for (name, case), taken in samples.items()
     ]  # fmt: skip
     return Result(
-        name=name,
+        name=title,
         rows=rows,
         notes=notes,
         settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")},
@@ -152,8 +171,8 @@ def render(result: Result) -> str:
 def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=15)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from tamago.core.config import Config, freeze
 from tamago.core.config_environment import is_variable_of
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_merge import DEFAULT_OF, MISSING, LoadedConfig, clone, lookup, merged, nearest_origin, why
-from tamago.core.config_misspelt import misspelt
+from tamago.core.config_misspelt import misspelt, misspelt_switches
 from tamago.core.config_problems import Key, Models, convert, find_problems, type_at
 from tamago.core.redact import redact_at
 from tamago.core.suggest import did_you_mean
@@ -46,6 +46,11 @@ def check_config(loaded: LoadedConfig, models: Models) -> Config:
     values = _with_meant_texts(loaded, models)
     sources = _Sources(loaded)
     problems = list(_unknown(loaded, models))
+    problems += [
+        f"{part}.{key} ({sources.of((part, key))}): means nothing to tamago; did you mean {meant}? "
+        f"If not, give {part} a model in config/models.py"
+        for part, key, meant in misspelt_switches(values, models)
+    ]
     parts: dict[str, msgspec.Struct] = {}
     for part, model in models.items():
         found = list(find_problems(values.get(part, {}), model, (part,)))

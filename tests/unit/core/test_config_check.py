@@ -207,6 +207,17 @@ def test_a_default_file_can_define_any_key_but_one_that_is_surely_another() -> N
     )
 
 
+def test_a_misspelt_option_of_a_middleware_without_a_model_is_an_error_with_its_file() -> None:
+    config = loaded(
+        {},
+        ("default.py", {"middleware": ["stamp", "cors"], "core_middleware": [], "stamp": {"text": "x"}, "cors": {"ignore": "/api"}}),
+        ("prod.py", {"stamp": {"enabled": False}}),
+    )
+    assert problems(config, {}) == (
+        "stamp.enabled (prod.py): means nothing to tamago; did you mean enable? If not, give stamp a model in config/models.py",
+    )
+
+
 def test_a_key_that_a_hook_adds_is_known() -> None:
     config = loaded(LOGGER)
     config.values["new"] = {"x": 1}

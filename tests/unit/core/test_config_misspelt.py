@@ -1,4 +1,4 @@
-"""Which keys of a default.py are taken for others, misspelt."""
+"""Which keys of a default.py, and which options of a middleware, are taken for others, misspelt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tamago.core.config_merge import Layer
-from tamago.core.config_misspelt import misspelt
+from tamago.core.config_misspelt import misspelt, misspelt_switches
 
 
 class Logger(msgspec.Struct, frozen=True):
@@ -64,3 +64,24 @@ def test_what_has_a_model_or_is_defined_by_somebody_else_as_well_is_meant() -> N
     plugin = Layer(origin="plugin", values={"loger": {}}, defines=True)
     assert misspelt("loger", own, [framework, own], {**MODELS, "loger": Logger}) == ""
     assert misspelt("loger", own, [framework, plugin, own], MODELS) == ""
+
+
+def switches(options: object, *, model: bool = False, names: str = "middleware") -> list[tuple[str, str]]:
+    models = {"stamp": Logger} if model else {}
+    return [(f"{name}.{key}", meant) for name, key, meant in misspelt_switches({names: ["other", "stamp"], "stamp": options}, models)]
+
+
+@pytest.mark.parametrize("names", ["middleware", "core_middleware"])
+@pytest.mark.parametrize(("option", "surely"), [("enabled", "enable"), ("enables", "enable"), ("ignored", "ignore"), ("ignores", "ignore")])
+def test_an_option_spelt_like_what_every_middleware_has_is_that_one(option: str, surely: str, names: str) -> None:
+    assert switches({option: False, "text": "x"}, names=names) == [(f"stamp.{option}", surely)]
+
+
+@pytest.mark.parametrize("options", [{"enable": False, "enabled": 1}, {"patch": "/x", "disable": 1, "able": 2, 3: 4}, {}, None, "enabled"])
+def test_any_other_option_is_the_middlewares_own(options: object) -> None:
+    assert switches(options) == []
+
+
+def test_what_is_no_middleware_or_has_a_model_may_have_any_option() -> None:
+    assert list(misspelt_switches({"middleware": [], "core_middleware": "stamp", "stamp": {"enabled": True}}, {})) == []
+    assert switches({"enabled": True}, model=True) == []

@@ -21,6 +21,7 @@ MOST_ITEMS: Final = 1000  # of a list that are looked at
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`\Z")
 _GOT = re.compile(r", got `[^`]*`\Z")
 _MISSING = re.compile(r"Object missing required field `(.*)`\Z")
+_BOOL = re.compile(r"\bbool\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _reasons(value: Any, annotation: Any, *, strict: bool, place: str = "", dept
             found = True
             yield reason
     if not found:
-        yield _reason(problem, value, annotation, place)
+        yield _reason(problem, value, annotation, place, strict=strict)
 
 
 def _parts(value: Any, annotation: Any) -> Iterator[_Part]:
@@ -103,25 +104,31 @@ def _item_type(annotation: Any) -> Any:
     return _item_type(others[0]) if len(others) == 1 and len(arguments) == 2 else None
 
 
-def _reason(error: Exception, value: Any, annotation: Any, place: str) -> Reason:
+def _reason(error: Exception, value: Any, annotation: Any, place: str, *, strict: bool) -> Reason:
     """Turn msgspec's sentence into ours."""
     text = str(error)
     inner = _PLACE.search(text)
     if inner is not None:
         # It is deeper than we looked.
         text = text[: inner.start()]
-        return Reason((place + inner[1]).lstrip("."), "…", _expected(text))
-    return Reason(place, value, _choices(plain(inspect.type_info(annotation))) or _expected(text))
+        return Reason((place + inner[1]).lstrip("."), "…", _expected(text, strict=strict))
+    return Reason(place, value, _choices(plain(inspect.type_info(annotation))) or _expected(text, strict=strict))
 
 
-def _expected(text: str) -> str:
+def _expected(text: str, *, strict: bool) -> str:
     missing = _MISSING.match(text)
     if missing is not None:
         return f"a field {missing[1]}"
     text = _GOT.sub("", text).replace("`", "")
     if text.startswith("Expected "):
-        return text.removeprefix("Expected ")
+        return _BOOL.sub(lambda _: _truths(strict=strict, alone="|" not in text), text.removeprefix("Expected "))
     return f"a valid {text.removeprefix('Invalid ')}" if text.startswith("Invalid ") else f"another value ({text})"
+
+
+def _truths(*, strict: bool, alone: bool) -> str:
+    """Return how a bool is written, which few clients guess right: JSON has two words, text may be a digit, and `yes` is neither."""
+    words = ["true", "false"] if strict else ["true", "false", "1", "0"]
+    return f"{', '.join(words[:-1])} or {words[-1]}" if alone else " | ".join(words)
 
 
 def _choices(info: inspect.Type) -> str:
@@ -137,7 +144,7 @@ def describe(info: inspect.Type) -> str:
     info = plain(info)
     if isinstance(info, inspect.UnionType):
         return " or ".join(describe(member) for member in info.types)
-    choices = _choices(info)
+    choices = _truths(strict=True, alone=True) if isinstance(info, inspect.BoolType) else _choices(info)
     if choices:
         return choices
     fields = object_of(info)

@@ -71,6 +71,19 @@ def test_a_body_of_another_type_or_of_none_is_not_read(content_type: str) -> Non
     assert caught.value.problem.endswith("expected application/json or application/x-www-form-urlencoded")
 
 
+class Todo(msgspec.Struct):
+    done: bool
+    urgent: bool | None = None
+
+
+def test_a_bool_is_said_to_be_what_its_document_takes() -> None:
+    form = "application/x-www-form-urlencoded"
+    told = "body done: expected {}, got 'yes'; body urgent: expected {}, got 'no'"
+    assert refused(echo(Todo), ctx=json('{"done":"yes","urgent":"no"}')) == told.format("true or false", "true | false | null")
+    assert refused(echo(Todo), ctx=json("done=yes&urgent=no", form)) == told.format("true, false, 1 or 0", "true | false | 1 | 0 | null")
+    assert refused(echo(Todo), ctx=json("{}")) == "body done: expected true or false, got nothing"
+
+
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"x":1}}', b'{"x":"\xff"}'])
 @pytest.mark.parametrize("annotation", [Point, dict, Annotated[Any, Body()]])
 def test_a_body_that_is_no_json_is_refused(annotation: Any, text: str | bytes) -> None:

@@ -24,6 +24,8 @@ TEXTS = [
     (float, "1.5", 1.5),
     (float, "2", 2.0),
     (bool, "true", True),
+    (bool, "False", False),
+    (bool, "1", True),
     (bool, "0", False),
     (Color, "red", Color.RED),
     (Literal["a", "b"], "b", "b"),
@@ -70,7 +72,8 @@ def test_text_becomes_a_value_of_the_annotated_type_wherever_it_comes_from(annot
         (float, "nan", "a finite float"),
         (float, "inf", "a finite float"),
         (float, "x", "float"),
-        (bool, "maybe", "bool"),
+        (bool, "yes", "true, false, 1 or 0"),
+        (bool | None, "yes", "true | false | 1 | 0 | null"),
         (Color, "green", "one of 'red', 'blue'"),
         (Literal["a", "b"], "c", "one of 'a', 'b'"),
         (uuid.UUID, "1", "a valid UUID"),
@@ -166,6 +169,7 @@ def test_a_missing_value_takes_the_default_and_without_one_is_refused() -> None:
     assert refused(echo(int | None), ctx=FakeContext()) == "query it: expected int or null, got nothing"
     assert refused(echo(Color), ctx=FakeContext()) == "query it: expected one of 'red', 'blue', got nothing"
     assert refused(echo(str), ctx=FakeContext()) == "query it: expected str, got nothing"
+    assert refused(echo(bool), ctx=FakeContext()) == "query it: expected true or false, got nothing"
     assert refused(echo(list[str]), ctx=FakeContext()) == "query it: expected list, got nothing"
     assert refused(echo(Annotated[str, Header("X-Y")]), ctx=FakeContext()) == "header x-y: expected str, got nothing"
     assert refused(echo(Annotated[str, Cookie()]), ctx=FakeContext()) == "cookie it: expected str, got nothing"

@@ -65,6 +65,14 @@ def test_a_wrong_signature_is_taken_back() -> None:
     assert sent(ctx) == ["a.sig=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly"]
 
 
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_cookie_is_taken_back_where_it_was_set_and_its_signature_with_it(signed: bool) -> None:
+    ctx = receiving("a=b; a.sig=x")
+    ctx.cookies.delete("a", path="/admin", signed=signed)
+    expired = "; path=/admin; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly"
+    assert sent(ctx) == [f"a={expired}", f"a.sig={expired}"][: 1 + signed]
+
+
 def test_a_signature_by_an_old_key_is_renewed() -> None:
     signed = "oJai_Fnrq6m0u4hGsjhmS3kYrYZHMfOVCY0er9UQlKI"
     ctx = receiving(f"a=b; a.sig={signed}", keys="new-key,demo-app_k")

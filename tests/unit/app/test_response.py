@@ -25,6 +25,15 @@ def test_the_status_follows_the_body_until_it_is_set() -> None:
     assert (ctx.status, ctx.response.message) == (418, "I'm a Teapot")
 
 
+def test_the_response_writes_what_the_context_sends() -> None:
+    ctx = context()
+    ctx.response.body, ctx.response.status = "x", 201
+    assert (ctx.body, ctx.status, ctx.response.body, ctx.response.status) == ("x", 201, "x", 201)
+    assert not ctx.response.header_sent
+    ctx.answered = True
+    assert ctx.response.header_sent
+
+
 @pytest.mark.parametrize("status", [0, 100, 199, 1000, "200", None, 2.5])
 def test_what_is_no_status_is_refused_where_it_is_set(status: Any) -> None:
     with pytest.raises(ValueError, match="is not the status of an answer"):

@@ -65,6 +65,18 @@ async def served(
     return client
 
 
+async def test_a_host_has_websockets_of_its_own(app: FakeApplication) -> None:
+    async def own(ctx: Context) -> None:
+        await ctx.websocket.send(ctx.host)
+
+    async def any_host(ctx: Context) -> None:
+        raise AssertionError("that of the host comes first")
+
+    app.router.group(host="x").websocket("/ws/{id:int}", own)
+    client = await served(app, any_host)
+    assert client.got[1] == {"type": "websocket.send", "text": "x"}
+
+
 async def test_messages_go_both_ways_until_the_client_leaves(app: FakeApplication) -> None:
     seen: list[Any] = []
 

@@ -77,6 +77,15 @@ def _off(name: str, blog: Project) -> dict[str, object]:
     return {"enable": False, "path": str(blog.directory / "plugins" / name)}
 
 
+def framework_plugins(blog: Project) -> LoadUnit:
+    """Return a framework with three plugins of its own, which are declared before the application's and load first."""
+    plugins(blog, session={}, zzz={}, package={})
+    framework = blog.framework("fw")
+    said = {name: {"path": str(blog.directory / "plugins" / name)} for name in ("session", "zzz", "package")}
+    blog.install("fw/config/plugin.py", f"plugins = {said!r}")
+    return framework
+
+
 def test_a3_optional_dependencies_order_and_never_enable(blog: Project) -> None:
     plugins(
         blog,
@@ -88,8 +97,8 @@ def test_a3_optional_dependencies_order_and_never_enable(blog: Project) -> None:
         f={"optional": ("opt",)},
     )
     declare(blog, a=True, b=True, c=False, d=False, e=True, f=True)
-    found = blog.plugins()
-    assert [plugin.name for plugin in found.enabled] == ["e", "b", "a", "f"]
+    found = blog.plugins(framework_plugins(blog))
+    assert [plugin.name for plugin in found.enabled] == ["session", "zzz", "package", "e", "b", "a", "f"]
     assert not found.all["c"].enable
     assert not found.all["d"].enable
 
@@ -105,7 +114,7 @@ def test_a4_dependencies(blog: Project) -> None:
         f={"dependencies": ("c1",)},
     )
     declare(blog, a=True, b=True, c1=True, d=True, e=True, f=True)
-    assert blog.order() == ["b", "c1", "f", "a", "d", "e"]
+    assert blog.order(framework_plugins(blog)) == ["session", "zzz", "package", "b", "c1", "f", "a", "d", "e"]
 
 
 def test_a5_what_is_only_optional_stays_disabled_and_is_not_even_imported(blog: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import sys
 import weakref
@@ -359,6 +360,29 @@ async def test_without_onerror_the_framework_answers_errors_itself(site: Project
     async with site.running(env="prod") as app:
         answer = (await ask(app)).answer
         assert (answer.status, answer.data) == (500, b"Internal Server Error")
+
+
+async def test_without_onerror_a_client_that_takes_json_gets_what_it_may_know_as_json(
+    site: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAMAGO_PLUGINS", '{"onerror": false}')
+    site.controller(
+        "async def index(self, page: int):\n    raise LookupError('secret')\nasync def closed(self):\n    self.ctx.throw(403)",
+        "router.get('/', 'home.index')\nrouter.get('/closed', 'home.closed')",
+    )
+    async with site.running(env="prod") as app:
+        told = {}
+        for path in ("/?page=x", "/?page=1", "/closed"):
+            told[path] = json.loads((await ask(app, path, headers={"accept": "application/json"})).answer.data)
+    assert told == {
+        "/?page=x": {
+            "message": "query page: expected int, got 'x'",
+            "code": "bad_value",
+            "errors": [{"source": "query", "field": "page", "value": "x", "expected": "int"}],
+        },
+        "/?page=1": {"message": "Internal Server Error"},
+        "/closed": {"message": "Forbidden"},
+    }
 
 
 async def test_an_own_on_error_answers_every_error_and_may_fail_itself(site: Project) -> None:

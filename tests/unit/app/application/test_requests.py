@@ -139,6 +139,34 @@ async def test_resources_groups_and_names_work_together(site: Project) -> None:
         assert (await client.delete("/api/posts/7")).status_code == 405
 
 
+async def test_a_host_has_routes_of_its_own_and_all_those_of_any_host(site: Project) -> None:
+    site.controller(
+        """
+        async def any(self):
+            return "any"
+
+        async def own(self):
+            return f"own of {self.ctx.host}"
+        """,
+        """
+        router.get("/", "home.any")
+        router.get("/about", "home.any")
+        with router.group(host="*.shop.example") as tenants:
+            tenants.get("/", "home.own")
+            tenants.get("/tenant", "home.own")
+        """,
+    )
+
+    async def texts(client: httpx.AsyncClient, host: str) -> list[str]:
+        answers = [await client.get(path, headers={"host": host}) for path in ("/", "/tenant", "/about")]
+        return [answer.text if answer.status_code == 200 else str(answer.status_code) for answer in answers]
+
+    async with visiting(site) as (_, client):
+        assert await texts(client, "shop.example") == ["any", "404", "any"]
+        assert await texts(client, "A.shop.example:8000") == ["own of A.shop.example:8000", "own of A.shop.example:8000", "any"]
+        assert (await client.post("/tenant", headers={"host": "a.shop.example"})).status_code == 405
+
+
 async def test_what_is_bound_wrongly_is_400_with_all_problems(site: Project) -> None:
     site.controller("async def index(self, page: int, size: int = 10):\n    return [page, size]", "router.get('/', 'home.index')")
     async with visiting(site) as (_, client):

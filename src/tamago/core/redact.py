@@ -17,12 +17,12 @@ Rule = str | re.Pattern[str]
 
 DEFAULT_IGNORE: Final[tuple[Rule, ...]] = (
     re.compile(
-        r"secret|passw|passphrase|token|credential|authorization|(^|_)(pass|pwd|passd|passwd|keys|dsn)($|_)"
-        r"|(master|access|api|private|signing|encryption)_?key",
+        r"secret|passw|passphrase|token|credential|authorization|(^|[_-])(pass|pwd|passd|passwd|keys|dsn)($|[_-])"
+        r"|(master|access|api|private|signing|encryption)[_-]?key",
         re.IGNORECASE,
     ),
 )
-"""Egg's keys, in every spelling, and what else commonly names a secret."""
+"""Egg's keys, in every spelling, that of header fields as well, and what else commonly names a secret."""
 
 _USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^/?#\s@:]*):[^\s@]+@", re.IGNORECASE)
 """The password in a URL such as postgres://user:password@host/. Drivers also take one with a / in it: better to hide too much."""

@@ -31,6 +31,7 @@ async def coroutine_function() -> None: ...
     [
         *("pass", "pwd", "passd", "passwd", "password", "keys", "masterKey", "accessKey", "secret", "client_secret", "SECRET"),
         *("master_key", "access_key", "api_key", "private_key", "db_password", "smtp_pass", "auth_token", "passphrase", "credentials"),
+        *("X-Api-Key", "x-access-key", "private-key", "db-pass", "smtp-pwd", "x-auth-token", "Proxy-Authorization", "Sentry-Dsn"),
     ],
 )
 def test_secrets_are_shown_by_their_length(key: str) -> None:

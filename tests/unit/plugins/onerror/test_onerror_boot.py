@@ -29,7 +29,8 @@ class FakeContext:
     method, path, ip, request_id = "GET", "/users/2", "127.0.0.1", "r-1"
 
     def __init__(self, accept: str) -> None:
-        self.headers: dict[str, str] = {"accept": accept, "authorization": "Bearer abc", "cookie": "EGG_SESS=abc", "host": "localhost"}
+        secrets = {"authorization": "Bearer abc", "cookie": "EGG_SESS=abc", "x-api-key": "abc"}
+        self.headers: dict[str, str] = {"accept": accept, "host": "localhost", **secrets}
         self.queries: dict[str, list[str]] = {"api_key": ["abc"], "q": ["x"]}
         self.params: dict[str, Any] = {}
         self.route = SimpleNamespace(path="/users/{id}", source="/srv/blog/app/router.py:3")
@@ -89,7 +90,7 @@ async def test_an_error_of_the_client_is_a_warning_and_told_nobody(caplog: pytes
 async def test_the_page_hides_what_is_secret_in_request_and_configuration() -> None:
     ctx = await answer(application("local"), ValueError("why"), "text/html")
     assert "abc" not in ctx.body
-    for shown in ("authorization", "cookie", "api_key", "localhost", ">/users/{id} · app/router.py:3", "INFO"):
+    for shown in ("authorization", "cookie", "x-api-key", "api_key", "localhost", ">/users/{id} · app/router.py:3", "INFO"):
         assert shown in ctx.body
 
 

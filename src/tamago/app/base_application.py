@@ -18,7 +18,7 @@ from tamago.app.events import Events
 from tamago.app.http_client import make_http_client
 from tamago.app.loaded import Loaded, read_application
 from tamago.app.logging import Loggers, build_loggers, convert_custom
-from tamago.app.plain_values import check_plain_values
+from tamago.app.plain_values import TYPES
 from tamago.core.app_info import AppInfo
 from tamago.core.boot_finding import find_boots
 from tamago.core.config import Config
@@ -247,8 +247,7 @@ class BaseApplication:
         """Load the configuration, run the hooks that may change it, check and freeze it. `start` does that first; it opens nothing."""
         configured = await self.load_configuration()
         with self.timing.measure("Check Config"):
-            self.config = check_config(configured, self.loaded.models)
-            check_plain_values(self.config, configured.origins)
+            self.config = check_config(configured, self.loaded.models, TYPES)
         self._origins = configured.origins
 
     async def check(self) -> None:

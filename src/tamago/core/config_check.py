@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from tamago.core.config_environment import is_variable_of
 from tamago.core.config_errors import ConfigError
 from tamago.core.config_merge import DEFAULT_OF, MISSING, LoadedConfig, clone, lookup, merged, nearest_origin, why
 from tamago.core.config_misspelt import misspelt, misspelt_switches
-from tamago.core.config_problems import Key, Models, convert, find_problems, type_at
+from tamago.core.config_problems import Key, Models, Problem, convert, find_problems, type_at
 from tamago.core.redact import redact_at
 from tamago.core.suggest import did_you_mean
 
@@ -41,8 +41,11 @@ _SHOWN: Final = 60
 """Characters of a wrong value that are worth showing."""
 
 
-def check_config(loaded: LoadedConfig, models: Models) -> Config:
-    """Convert the parts that have a model, and return everything frozen. Raises `ConfigError` with all problems, each with its source."""
+def check_config(loaded: LoadedConfig, models: Models, types: Mapping[str, Any] = MappingProxyType({})) -> Config:
+    """Convert the parts that have a model, and return everything frozen. Raises `ConfigError` with all problems, each with its source.
+
+    `types` are those of parts that are no model but one value, such as a list of names; these are only looked at.
+    """
     values = _with_meant_texts(loaded, models)
     sources = _Sources(loaded)
     problems = list(_unknown(loaded, models))
@@ -52,12 +55,11 @@ def check_config(loaded: LoadedConfig, models: Models) -> Config:
         for part, key, meant in misspelt_switches(values, models)
     ]
     parts: dict[str, msgspec.Struct] = {}
+    for part, wanted in types.items():
+        problems += map(sources.tell, find_problems(values.get(part), wanted, (part,)))
     for part, model in models.items():
         found = list(find_problems(values.get(part, {}), model, (part,)))
-        problems += [
-            f"{'.'.join(problem.path)}{_shown(problem.path, problem.value)} ({sources.of(problem.path)}): {problem.text}"
-            for problem in found
-        ]
+        problems += map(sources.tell, found)
         if not found:
             parts |= _convert(part, values.get(part, {}), model, sources, problems)
     if problems:
@@ -73,6 +75,10 @@ class _Sources:
     def __init__(self, loaded: LoadedConfig) -> None:
         self._loaded = loaded
         self._before: dict[str, Any] | None = None
+
+    def tell(self, problem: Problem) -> str:
+        """Return a problem in a line, with who is to blame."""
+        return f"{'.'.join(problem.path)}{_shown(problem.path, problem.value)} ({self.of(problem.path)}): {problem.text}"
 
     def of(self, path: Key) -> str:
         if self._before is None:

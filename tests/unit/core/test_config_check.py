@@ -180,6 +180,18 @@ def test_a_value_that_a_hook_changed_is_blamed_on_the_hook() -> None:
 # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_value_without_a_model_is_told_with_all_the_others_and_blamed_on_who_set_it() -> None:
+    config = loaded(LOGGER, ("default.py", {"names": ["a", 5], "wait": 1.0, "fine": 1, "logger": {"level": 3}}))
+    config.values["wait"] = "long"
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, LOGGER, {"names": list[str], "wait": float, "fine": int})
+    assert caught.value.problems == (
+        "names.1=5 (default.py): expected str, got int",
+        "wait='long' (changed by a hook in boot.py): expected float, got str",
+        "logger.level=3 (default.py): expected str, got int",
+    )
+
+
 def test_a_key_that_no_default_file_and_no_model_knows_is_an_error_with_a_suggestion() -> None:
     config = loaded(LOGGER, ("default.py", {"session": {}}))
     extended = LoadedConfig(

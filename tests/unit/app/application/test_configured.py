@@ -100,10 +100,10 @@ async def test_a_value_a_hook_made_wrong_is_told_as_the_hooks(site: Project) -> 
 
 async def test_all_that_is_wrong_is_told_at_once(site: Project) -> None:
     typed_plugin(site)
-    site.configure(one={"size": "x", "nams": []}, logger={"level": "LOUD"}, threads={"size": 0})
+    site.configure(one={"size": "x", "nams": []}, logger={"level": "LOUD"}, threads={"size": 0}, close_timeout=-1)
     with pytest.raises(ConfigError) as caught:
         await site.load().start()
-    for part in ("one.size='x'", "one.nams", "logger.level='LOUD'", "threads.size=0"):
+    for part in ("one.size='x'", "one.nams", "logger.level='LOUD'", "threads.size=0", "close_timeout=-1"):
         assert part in caught.value.problem
     assert str(site.directory / "config/default.py") in caught.value.problem
 

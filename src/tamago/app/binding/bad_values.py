@@ -14,7 +14,9 @@ from tamago.app.errors import BadRequestError
 
 LONGEST_SHOWN: Final = 80  # characters of a value
 MOST_SHOWN: Final = 20  # bad values of one request
-_SECRET = re.compile(r"pass|secret|token|auth(?!ors?\b)|cookie|session|credential|api.?key|signature", re.IGNORECASE)
+_SECRET = re.compile(
+    r"pass|pwd|secret|token|auth(?!ors?\b)|cookie|session|credential|(?:api|access|private|master).?key|signature", re.IGNORECASE
+)
 _HIDDEN: Final = "***"
 
 Shown = str | int | float | bool | UnsetType | None

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from tamago.app.routing.converters import INT, PERCENT, TEXT
+from tamago.app.routing.no_params import NoParams
 from tamago.app.routing.overlap import disjoint
 from tamago.app.routing.pattern import key_of, param_of
 from tamago.app.routing.route import Match, Route
@@ -24,8 +24,7 @@ from tamago.app.target import split_target
 
 Find = Callable[[bytes], Match | None]
 
-NO_PARAMS: MappingProxyType[str, Any] = MappingProxyType({})
-"""The parameters of a route without any: shared, hence read-only."""
+NO_PARAMS: Final = NoParams()
 # Measured: an alternative more costs 6 ns, a look-up by the first segments 200 ns.
 _ENOUGH_FOR_ONE_EXPRESSION = 16
 

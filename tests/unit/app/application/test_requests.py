@@ -167,6 +167,23 @@ async def test_a_host_has_routes_of_its_own_and_all_those_of_any_host(site: Proj
         assert (await client.post("/tenant", headers={"host": "a.shop.example"})).status_code == 405
 
 
+async def test_the_parameters_of_a_route_without_any_are_an_empty_dict_that_stays_empty(site: Project) -> None:
+    site.controller(
+        """
+        async def index(self):
+            return {"params": self.ctx.params, **self.ctx.params}
+
+        async def write(self):
+            self.ctx.params["user"] = "of everybody"
+        """,
+        "router.get('/', 'home.index')\nrouter.get('/write', 'home.write')\nrouter.get('/{id:int}', 'home.index')",
+    )
+    async with visiting(site) as (_, client):
+        assert (await client.get("/write")).status_code == 500
+        assert (await client.get("/")).json() == {"params": {}}
+        assert (await client.get("/7")).json() == {"params": {"id": 7}, "id": 7}
+
+
 async def test_what_is_bound_wrongly_is_400_with_all_problems(site: Project) -> None:
     site.controller("async def index(self, page: int, size: int = 10):\n    return [page, size]", "router.get('/', 'home.index')")
     async with visiting(site) as (_, client):

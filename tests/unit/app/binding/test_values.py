@@ -221,6 +221,11 @@ def test_a_value_from_a_converter_keeps_to_the_limits_of_the_type() -> None:
     assert refused(echo(SMALL), "/{it:int}", ctx=FakeContext(params={"it": 10})) == "path it: expected int <= 9, got 10"
 
 
+@pytest.mark.parametrize("name", ["pwd", "x_api_key", "accessKey", "private_key", "sessionId", "authorization"])
+def test_what_looks_secret_is_not_told_back(name: str) -> None:
+    assert refused(echo(Annotated[int, Query(name)]), ctx=FakeContext(query=f"{name}=hunter2")) == f"query {name}: expected int, got '***'"
+
+
 def test_long_and_secret_values_are_not_told_back() -> None:
     assert len(refused(echo(int), ctx=FakeContext(query=f"it={'x' * 1000}"))) < 130
     handler = echo(Login)

@@ -15,6 +15,7 @@ from tamago.core.config_models import default_layers
 from tamago.core.config_problems import Models
 from tamago.core.unit import LoadUnit, UnitKind
 
+_HOW_TO_WRITE = """write TAMAGO_CONFIG='{"logger": {"level": "DEBUG"}}', or TAMAGO__LOGGER__LEVEL=DEBUG for one value"""
 _BASE = Layer(origin="default of tamago", values={"core_middleware": [], "middleware": []}, defines=True)
 
 
@@ -36,7 +37,7 @@ def _check_environment(environ: Mapping[str, str]) -> None:
     problems: list[str] = []
     environment_layers(environ, problems)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, hint=_HOW_TO_WRITE)
 
 
 async def _ask(files: Sequence[ConfigFile], info: AppInfo) -> list[Layer]:

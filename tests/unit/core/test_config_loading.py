@@ -107,6 +107,7 @@ def test_an_environment_that_cannot_be_read_stops_before_any_function_is_called(
     with pytest.raises(ConfigError) as caught:
         load(blog, environ={"TAMAGO_CONFIG": "{", "TAMAGO__": "1"})
     assert len(caught.value.problems) == 2
+    assert caught.value.hint.startswith("write TAMAGO_CONFIG=")  # no file is to be looked into
 
 
 # ── functions ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,17 +23,17 @@ class CountingMeter:
     """Implements `tamago.types.Meter`."""
 
     def __init__(self) -> None:
-        self.requests = 0
-        self.in_flight = 0
+        self.request_counts = memoryview(bytearray(16)).cast("q")
         self.connections = 0
         self.busy: list[bool] = []
 
-    def request_started(self) -> None:
-        self.requests += 1
-        self.in_flight += 1
+    @property
+    def requests(self) -> int:
+        return self.request_counts[0]
 
-    def request_finished(self) -> None:
-        self.in_flight -= 1
+    @property
+    def in_flight(self) -> int:
+        return self.request_counts[0] - self.request_counts[1]
 
     def connection_opened(self) -> None:
         self.connections += 1

@@ -36,15 +36,13 @@ class ScoreboardFullError(TamagoError):
 
 
 class Row:
-    """What one process says of itself. It also is the `Meter` its HTTP edge counts on, a call of which is one or two stores."""
+    """What one process says of itself. It also is the `Meter` its HTTP edge counts on."""
 
-    __slots__ = ("_cells", "_finished", "_started")
+    __slots__ = ("_cells", "request_counts")
 
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
-        # Ours as well, because reading a cell takes as long as writing it, and who counts is the only one who writes.
-        self._started = cells[_REQUESTS]
-        self._finished = cells[_FINISHED]
+        self.request_counts = cells[_REQUESTS : _FINISHED + 1]
 
     @property
     def peer(self) -> int:
@@ -133,14 +131,6 @@ class Row:
         """Say how much memory (bytes) and CPU time (ns) it has used."""
         self._cells[_RSS] = rss
         self._cells[_CPU] = cpu
-
-    def request_started(self) -> None:
-        """Count a request."""
-        self._started = self._cells[_REQUESTS] = self._started + 1
-
-    def request_finished(self) -> None:
-        """Count its end."""
-        self._finished = self._cells[_FINISHED] = self._finished + 1
 
     def connection_opened(self) -> None:
         """Count a connection."""

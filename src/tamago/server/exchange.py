@@ -337,7 +337,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
 
     def launch(self, server: HttpServer) -> None:
         """Begin to answer."""
-        server.meter.request_started()
+        server.begun = server.counts[0] = server.begun + 1
         # A context of its own, because the caller may be the task of the request before this one.
         context = server.context.copy()
         task = server.starter.at_once(self, context) if self.prompt else later(self, server.loop, context)
@@ -355,7 +355,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
             if error is not None or not (self.done or self.gone):
                 self.fail(error)
         finally:
-            server.meter.request_finished()
+            server.over = server.counts[1] = server.over + 1
             if server.draining:
                 server.check_empty()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, coroutine
 from typing import Any, Protocol
 
@@ -167,7 +167,7 @@ else:
         return task
 
     _new = _FirstStep.__new__
-    _set_current = _current_tasks.setdefault
+    _set_current: Callable[[asyncio.AbstractEventLoop, _Task], object] = _current_tasks.setdefault
 
     class Starter:
         """Begins work in one loop."""

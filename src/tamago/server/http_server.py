@@ -67,6 +67,8 @@ class HttpServer:
         # One of so few bytes is so in every respect.
         self.small_head = min(self.head_slack, options.limit_request_line, options.limit_header_count * _SHORTEST_FIELD)
         self.meter = meter
+        self.counts = meter.request_counts
+        self.begun, self.over = self.counts  # what stands there: to read it takes as long as to write
         self.context = contextvars.copy_context()  # what each request has a copy of
         self._pending = 0  # accepted, and not yet connected to a protocol
         self._sweep_timer: asyncio.TimerHandle | None = None

@@ -310,6 +310,10 @@ class Bench:
             logger.removeHandler(log)
         outcome.problems += self.loop.problems
 
+    def beside(self, talk: Talk) -> Talk:
+        """Open another connection to the same server. Nobody ends it."""
+        return Talk(self.loop, Connection(talk.connection.server, self._sock, ("127.0.0.1", 50_001)), talk.outcome, slow=False)
+
     def _server(self, app: AsgiApp, options: ServerOptions) -> HttpServer:
         host = AsgiHost(app)
         return HttpServer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from random import Random
 
@@ -125,17 +125,64 @@ WHOLE = [
 
 
 @pytest.mark.parametrize("request_", WHOLE, ids=["no body", "length", "chunks"])
-def test_what_is_read_whole_begins_before_the_loop_turns(bench: Bench, request_: bytes) -> None:
+def test_what_is_read_in_a_turn_of_the_loop_begins_at_its_end(bench: Bench, request_: bytes) -> None:
     with bench.talk() as talk:
-        before_the_next_turn: list[bool] = []
+        begun: list[int] = []
 
         def read() -> None:
             talk.connection.data_received(request_)
-            before_the_next_turn.extend(seen.whole for seen in talk.outcome.seen)
+            bench.loop.call_soon(lambda: begun.append(len(talk.outcome.methods)))
+            begun.append(len(talk.outcome.methods))
 
         bench.loop.call_soon(read)
         bench.loop.settle()
-        assert before_the_next_turn == [True]
+        assert begun == [0, 1]
+
+
+def test_what_was_refused_before_it_began_never_begins(bench: Bench) -> None:
+    with bench.talk(limit_body=4) as talk:
+
+        def read() -> None:
+            talk.connection.data_received(WHOLE[2][: -len(b"0\r\n\r\n")])
+            talk.connection.data_received(b"5\r\nabcde\r\n")
+
+        bench.loop.call_soon(read)
+        bench.loop.settle()
+        assert not talk.outcome.methods
+        assert [answer.status for answer in talk.answers] == [413]
+
+
+def test_the_limit_holds_for_all_that_comes_in_one_turn(bench: Bench) -> None:
+    with bench.talk(Unhurried, limit_in_flight=1) as talk:
+        talk.connection.data_received(WHOLE[0])
+        other = bench.beside(talk)
+        other.connection.data_received(WHOLE[0])
+        bench.loop.settle()
+        assert [answer.status for answer in other.answers] == [503]
+        assert talk.outcome.methods == ["GET"]
+
+
+def test_a_request_that_cannot_be_begun_is_cut_and_harms_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench.talk() as talk:
+        monkeypatch.setattr(talk.connection.server.starter, "at_once", broken_once(talk.connection.server.starter.at_once))
+        talk.connection.data_received(WHOLE[0])
+        other = bench.beside(talk)
+        other.connection.data_received(WHOLE[0])
+        bench.loop.settle()
+        assert talk.cut
+        assert [answer.status for answer in other.answers] == [200]
+    assert talk.outcome.problems.pop().startswith("a request could not be begun")
+
+
+def broken_once(call: Callable[..., object]) -> Callable[..., object]:
+    errors = [RuntimeError("broken")]
+
+    def broken(*arguments: object) -> object:
+        if errors:
+            raise errors.pop()
+        return call(*arguments)
+
+    return broken
 
 
 @pytest.mark.parametrize("request_", WHOLE[1:], ids=["length", "chunks"])

@@ -63,7 +63,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     keep_alive: bool = True
     version: str = "1.1"
     plain: bool = True  # nothing special about the request that the framing of the answer would depend on
-    prompt: bool = True  # begun while it is read, in the hope that it needs no task
+    prompt: bool = True  # begun in the hope that it needs no task
     body: RequestBody | None = None
     refusal: Refusal | None = None
     task: asyncio.Task[None] | None = None
@@ -338,7 +338,6 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
     def launch(self, server: HttpServer) -> None:
         """Begin to answer."""
         server.begun = server.counts[0] = server.begun + 1
-        # A context of its own, because the caller may be the task of the request before this one.
         context = server.context.copy()
         task = server.starter.at_once(self, context) if self.prompt else later(self, server.loop, context)
         if task is not None:

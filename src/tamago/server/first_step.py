@@ -1,4 +1,4 @@
-"""Begins work at once, in the stack of whoever begins it: most requests need no second step, and so no turn of the loop.
+"""Begins work at once, in the stack of whoever begins it: most requests need no second step, and so no task.
 
 Python 3.12 has eager tasks. For 3.11, what is the current task during the first step becomes a task proper only if somebody looks at it,
 or if there is a second step. Nobody can tell: it is one object all the way, and one context.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType, coroutine
 from typing import Any, Protocol
 
@@ -50,12 +50,8 @@ if sys.version_info >= (3, 12):
             self._loop = loop
 
         def at_once(self, work: Work, context: contextvars.Context) -> asyncio.Task[None] | None:
-            """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
-
-            Returns the task that goes on with it, None if nothing is left to do.
-            """
-            eager = asyncio.current_task(self._loop) is None
-            task = asyncio.Task(_whole(work), loop=self._loop, name=_NAME, context=context, eager_start=eager)
+            """Begin it. Not to be called in a task. Returns the task that goes on with it, None if nothing is left to do."""
+            task = asyncio.Task(_whole(work), loop=self._loop, name=_NAME, context=context, eager_start=True)
             return None if task.done() else task
 
 else:
@@ -167,7 +163,6 @@ else:
         return task
 
     _new = _FirstStep.__new__
-    _set_current: Callable[[asyncio.AbstractEventLoop, _Task], object] = _current_tasks.setdefault
 
     class Starter:
         """Begins work in one loop."""
@@ -182,14 +177,9 @@ else:
             self._send(None)
 
         def at_once(self, work: Work, context: contextvars.Context) -> asyncio.Task[None] | None:
-            """Begin it; but from inside another task only later, so that neither runs in the middle of the other.
-
-            Returns the task that goes on with it, None if nothing is left to do.
-            """
+            """Begin it. Not to be called in a task. Returns the task that goes on with it, None if nothing is left to do."""
             loop = self._loop
-            task = _new(_FirstStep)
-            if _set_current(loop, task) is not task:
-                return later(work, loop, context)
+            _current_tasks[loop] = task = _new(_FirstStep)
             task.place = (loop, context)
             try:
                 first = context.run(self._send, work)

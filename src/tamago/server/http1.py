@@ -189,12 +189,13 @@ class Connection(RequestReader, asyncio.Protocol):
         self.current = exchange
         self.deadline = inf
         self._timing_head = False
+        if exchange.refusal is not None:
+            exchange.refuse(exchange.refusal)
+            return
         server = self.server
-        refusal = exchange.refusal
-        if refusal is None and len(server.running) < server.limit_in_flight:
-            exchange.launch(server)
-        else:
-            exchange.refuse(refusal or refusals.OVERLOADED)
+        if not server.ready:
+            server.launch_soon()
+        server.ready.append(exchange)
 
     def answered(self, exchange: Exchange) -> None:
         """The answer of the current exchange is written: go on with the next request, or close."""

@@ -290,8 +290,6 @@ class RequestReader:
             exchange = self._judged(verb, target, fields, host, special or [], int(length or 0))
         if silent > server.head_slack or len(fields) > server.options.limit_header_count or len(target) > server.options.limit_request_line:
             exchange.refusal = self._too_large(exchange) or exchange.refusal
-        if not silent:
-            exchange.prompt = False  # not the first one in this slice: others have waited longer
         if exchange.body is not None or exchange.refusal is not None:
             self._await_rest(exchange)
             return

@@ -17,7 +17,8 @@ from tests.docs import fenced
 from tests.docs.fenced import Block
 
 from tamago.access_format import PLACEHOLDERS
-from tamago.cli.application import COMMANDS, CommandGroup, build
+from tamago.cli.application import CommandGroup, build
+from tamago.cli.commands import COMMANDS
 from tamago.cluster.settings import KNOBS
 
 ROOT = Path(__file__).parents[2]

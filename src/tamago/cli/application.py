@@ -1,4 +1,4 @@
-"""The command group: which commands there are, loaded when needed, and how their mistakes are shown. Plugins add theirs."""
+"""The command group: ours, loaded when needed, and how their mistakes are shown. Plugins add theirs."""
 
 from __future__ import annotations
 
@@ -7,38 +7,17 @@ import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from tamago.cli.commands import COMMANDS, command_function
 from tamago.cli.plugin_commands import Plugins
+from tamago.cli.typer_command import markup_mode, typer_command
 from tamago.errors import ExitCode, TamagoError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-COMMANDS: Final = {
-    "new": "tamago.cli.new:new",
-    "start": "tamago.cli.start:start",
-    "stop": "tamago.cli.stop:stop",
-    "reload": "tamago.cli.reload:reload",
-    "scale": "tamago.cli.scale:scale",
-    "restart-agent": "tamago.cli.restart_agent:restart_agent",
-    "kick": "tamago.cli.kick:kick",
-    "status": "tamago.cli.status:status",
-    "logs": "tamago.cli.logs:logs",
-    "check": "tamago.cli.check:check",
-    "config": "tamago.cli.config:config",
-    "trace": "tamago.cli.trace:trace",
-    "plugins": "tamago.cli.plugins:plugins",
-    "routes": "tamago.cli.routes:routes",
-    "types": "tamago.cli.types:types",
-}
-"""Every command of ours, in the order of `--help`, and where it is."""
 
 
 class UsageError(TamagoError):
@@ -60,7 +39,7 @@ class CommandGroup(TyperGroup):
         """Return one command, or None."""
         if cmd_name in COMMANDS:
             if cmd_name not in self.commands:
-                self.commands[cmd_name] = _ours(cmd_name)
+                self.commands[cmd_name] = typer_command(cmd_name, command_function(cmd_name))
             return self.commands[cmd_name]
         return self.plugins.find(cmd_name, reserved=COMMANDS)
 
@@ -78,11 +57,6 @@ def build() -> CommandGroup:
     assert isinstance(group, CommandGroup)  # noqa: S101 - it is the class asked for above
     group.plugins = Plugins()
     return group
-
-
-def markup_mode() -> Any:
-    """Return typer's name for boxes and colours on a terminal, and for plain text elsewhere."""
-    return "rich" if sys.stdout.isatty() else None
 
 
 def invoke(argv: Sequence[str]) -> int:
@@ -137,14 +111,6 @@ def _advice(group: CommandGroup, error: Any, problem: str) -> str:
         close = get_close_matches(wrong, group.list_commands(None), n=1)
         return f"did you mean {close[0]}?" if close else ""
     return ""
-
-
-def _ours(name: str) -> Any:
-    module, _, attribute = COMMANDS[name].partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), attribute)
-    app = typer.Typer(add_completion=False, rich_markup_mode=markup_mode(), pretty_exceptions_enable=False)
-    app.command(name)(function)
-    return get_command(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,20 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from tamago.cli.declared import Argument, Option
 from tamago.cli.output import Progress, print_json
 from tamago.cluster.control_client import ControlClient
 from tamago.cluster.control_protocol import Reply
 from tamago.cluster.home import home
 from tamago.cluster.running import NotRunningError, Running, find
-from tamago.cluster.settings_sources import default_title
 
-Directory = Annotated[
-    str, typer.Argument(metavar="[DIR]", help="Directory the cluster was started from (default: this one).", show_default=False)
-]
-Title = Annotated[str, typer.Option("--title", metavar="TITLE", help="Title of the cluster, instead of a directory.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Directory = Annotated[str, Argument(metavar="[DIR]", help="Directory the cluster was started from (default: this one).")]
+Title = Annotated[str, Option(flag="--title", metavar="TITLE", help="Title of the cluster, instead of a directory.")]
+AsJson = Annotated[bool, Option(flag="--json", help="Print the result as JSON.")]
 
 
 def base() -> Path:
@@ -30,7 +26,7 @@ def base() -> Path:
 
 def choose(directory: str, title: str) -> Running:
     """Return the running cluster that is meant; raises NotRunningError."""
-    return find(base(), title=title, directory=directory, default_title="" if title else default_title(directory, os.environ))
+    return find(base(), title=title, directory=directory, default_title=lambda: _default_title(directory))
 
 
 def title_of(directory: str, title: str) -> str:
@@ -38,7 +34,13 @@ def title_of(directory: str, title: str) -> str:
     try:
         return title or choose(directory, title).title
     except NotRunningError:
-        return default_title(directory, os.environ)
+        return _default_title(directory)
+
+
+def _default_title(directory: str) -> str:
+    from tamago.cluster.settings_sources import default_title  # noqa: PLC0415 - all settings, which a running cluster is found without
+
+    return default_title(directory, os.environ)
 
 
 def ask(running: Running, command: str, params: dict[str, Any], *, show: Callable[[Reply], None]) -> dict[str, Any]:

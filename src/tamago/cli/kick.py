@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from tamago.cli.choice import AsJson, Directory, Title, carry_out
+from tamago.cli.declared import Argument
 
 
 def kick(
-    slot: Annotated[int, typer.Argument(metavar="SLOT", min=1, help="Number of the slot, as `tamago status` shows it.")],
+    slot: Annotated[int, Argument(metavar="SLOT", low=1, help="Number of the slot, as `tamago status` shows it.")],
     directory: Directory = ".",
     *,
     title: Title = "",

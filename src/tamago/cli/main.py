@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
+from tamago.cli.commands import PLAIN, command_function
 from tamago.cli.standard_files import is_lost_output, open_standard_files, silence
 from tamago.errors import ExitCode, TamagoError
 
@@ -73,6 +74,13 @@ def _dispatch(argv: Sequence[str]) -> int:
         request = parse_start(argv[1:])
         if request is not None:
             become_master(request)
+    if argv and argv[0] in PLAIN:
+        from tamago.cli.plain_call import read_plainly  # noqa: PLC0415
+
+        command = command_function(argv[0])
+        arguments = read_plainly(command, argv[1:])
+        if arguments is not None:
+            return int(command(**arguments))
     from tamago.cli.application import invoke  # noqa: PLC0415 - this is what is slow to import
 
     return invoke(argv)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-import typer
-
 from tamago.cli.choice import AsJson, Directory, Title, carry_out
+from tamago.cli.declared import Argument
 from tamago.errors import ExitCode, TamagoError
 
 
@@ -18,7 +17,7 @@ class ScaleError(TamagoError):
 
 
 def scale(
-    workers: Annotated[str, typer.Argument(metavar="N", help="How many workers to have; +N or -N (after --) for more or fewer.")],
+    workers: Annotated[str, Argument(metavar="N", help="How many workers to have; +N or -N (after --) for more or fewer.")],
     directory: Directory = ".",
     *,
     title: Title = "",

@@ -6,9 +6,8 @@ import select
 import sys
 from typing import Annotated, Any
 
-import typer
-
 from tamago.cli.choice import AsJson, Directory, Title, base, choose
+from tamago.cli.declared import Option
 from tamago.cli.measure import measure
 from tamago.cli.output import is_terminal, print_json
 from tamago.cli.status_view import plain
@@ -24,9 +23,9 @@ def status(
     directory: Directory = ".",
     *,
     title: Title = "",
-    everything: Annotated[bool, typer.Option("--all", help="Show every cluster of this user.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="With --watch: how often.")] = 1.0,
+    everything: Annotated[bool, Option(flag="--all", help="Show every cluster of this user.")] = False,
+    watch: Annotated[bool, Option(flag="--watch", help="Show it again and again, until Ctrl-C.")] = False,
+    interval: Annotated[float, Option(flag="--interval", metavar="SECONDS", low=0.1, help="With --watch: how often.")] = 1.0,
     json: AsJson = False,
 ) -> int:
     """Show a cluster and its processes. Exit code: 0 ready, 1 degraded or not ready, 3 not running."""

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
-import typer
-
 from tamago.cli.choice import AsJson, Directory, Title, base, choose
+from tamago.cli.declared import Option
 from tamago.cli.output import Progress, print_json
 from tamago.cli.stopping import Stopped, stop_cluster
 from tamago.cluster.running import NotRunningError, Running, list_running
@@ -19,12 +18,12 @@ def stop(
     directory: Directory = ".",
     *,
     title: Title = "",
-    everything: Annotated[bool, typer.Option("--all", help="Stop every cluster of this user.")] = False,
+    everything: Annotated[bool, Option(flag="--all", help="Stop every cluster of this user.")] = False,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0, help="How long each process may finish; instead of the cluster's stop_timeout."),
+        Option(flag="--timeout", metavar="SECONDS", low=0, help="How long each process may finish; instead of the cluster's stop_timeout."),
     ] = None,
-    now: Annotated[bool, typer.Option("--now", help="Do not let anything finish.")] = False,
+    now: Annotated[bool, Option(flag="--now", help="Do not let anything finish.")] = False,
     json: AsJson = False,
 ) -> int:
     """Stop a cluster.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -70,11 +71,11 @@ def find_title(base: Path, title: str) -> Running | None:
     return None if owner is None else Running(title=title, owner=owner)
 
 
-def find(base: Path, *, title: str = "", directory: str = "", default_title: str = "") -> Running:
+def find(base: Path, *, title: str = "", directory: str = "", default_title: Callable[[], str] = str) -> Running:
     """Return the one cluster that is meant; raises `NotRunningError` or `AmbiguousClusterError`.
 
-    A title says it all. A directory means the cluster started from there; `default_title` chooses among several. A cluster of that
-    title which runs from elsewhere is not meant: it is another checkout of the same project.
+    A title says it all. A directory means the cluster started from there; among several the one with the title that `default_title`
+    returns. A cluster of that title which runs from elsewhere is not meant: it is another checkout of the same project.
     """
     if title:
         running = find_title(base, title)
@@ -83,9 +84,11 @@ def find(base: Path, *, title: str = "", directory: str = "", default_title: str
         return running
     real = os.path.realpath(directory)
     here = [running for running in list_running(base) if os.path.realpath(running.owner.directory) == real]
-    named = [running for running in here if running.title == default_title]
-    if len(here) == 1 or named:
-        return (named or here)[0]
+    if len(here) > 1:
+        preferred = default_title()
+        here = [running for running in here if running.title == preferred] or here
+    if len(here) == 1:
+        return here[0]
     if here:
         raise AmbiguousClusterError(real, [running.title for running in here])
     raise NotRunningError(f"no cluster runs from {real}", hint=_others(base))

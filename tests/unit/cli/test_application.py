@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 from tests.unit.cli.command import Tamago
 
-from tamago.cli.application import COMMANDS
+from tamago.cli.commands import COMMANDS
 from tamago.cluster.settings import KNOBS
 
 pytestmark = pytest.mark.slow

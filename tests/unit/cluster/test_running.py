@@ -58,13 +58,13 @@ def test_a_directory_means_the_cluster_started_from_it(tmp_path: Path, run: Run)
 def test_of_several_in_a_directory_the_one_with_the_default_title_is_meant(tmp_path: Path, run: Run) -> None:
     run("a", tmp_path / "one")
     run("b", tmp_path / "one")
-    assert find(tmp_path, directory=str(tmp_path / "one"), default_title="b").title == "b"
+    assert find(tmp_path, directory=str(tmp_path / "one"), default_title=lambda: "b").title == "b"
     with pytest.raises(AmbiguousClusterError) as caught:
-        find(tmp_path, directory=str(tmp_path / "one"), default_title="c")
+        find(tmp_path, directory=str(tmp_path / "one"), default_title=lambda: "c")
     assert caught.value.titles == ["a", "b"]
 
 
 def test_the_same_title_from_another_directory_is_not_meant(tmp_path: Path, run: Run) -> None:
     run("shop", tmp_path / "one")
     with pytest.raises(NotRunningError, match=r"shop \(from .*one"):
-        find(tmp_path, directory=str(tmp_path), default_title="shop")
+        find(tmp_path, directory=str(tmp_path), default_title=lambda: "shop")

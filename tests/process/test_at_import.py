@@ -148,3 +148,16 @@ def test_standard_streams_of_the_application_are_the_commands(site: Site, start:
     cluster.expect("^to stdout")
     cluster.expect("^to stderr")
     cluster.expect("to the log")
+
+
+@_MODES
+def test_what_is_printed_at_import_is_written_once_and_before_the_cluster_is_ready(site: Site, start: Start, mode: tuple[str, ...]) -> None:
+    source = (site.app / "main.py").read_text()
+    # Into a pipe, so it waits in a buffer of which every fork has a copy.
+    site.write("main.py", f"{source}\nprint('printed at import by', os.getpid(), end=' ')\nprint('and more', file=sys.stderr, end='')\n")
+    cluster = start(*mode)
+    assert cluster.stop() == 0
+    written = re.findall(r"printed at import by \d+|ready on", cluster.output.text)
+    printed = written[: written.index("ready on")] if not mode else written[:-1]
+    assert len(printed) == len(set(printed)) == (3 if mode else 1), cluster.output.text
+    assert len(written) == len(printed) + 1, cluster.output.text

@@ -1,4 +1,4 @@
-"""What importing an application leaves behind in the nest that a fork would not carry over well: threads, connections, garbage."""
+"""What importing an application leaves behind in the nest that a fork would not carry over well: threads, connections, output, garbage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import gc
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def thread_names() -> list[str]:
@@ -63,6 +64,14 @@ def connected_sockets() -> list[str]:
         elif peer:
             found.append(f"descriptor {descriptor} to {peer!r}")
     return found
+
+
+def write_out() -> None:
+    """Write what the application printed and what still waits in a buffer: every fork would have a copy of it, and write it once more."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        # The application may have put anything in their place, or closed them.
+        with suppress(AttributeError, ValueError, OSError):
+            stream.flush()  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from tamago.cluster import linux
-from tamago.cluster.aftermath import connected_sockets, harm_done, seldom_collected, thread_names
+from tamago.cluster.aftermath import connected_sockets, harm_done, seldom_collected, thread_names, write_out
 from tamago.cluster.birth import LONGEST_DETAIL, Cargo, born, load_cargo, reopen_logs, reset_signals
 from tamago.cluster.child import preload_for_children, run_forked
 from tamago.cluster.interpreter import MARKER
@@ -67,6 +67,7 @@ def _prepare(target: Target) -> Refusal | None:
         target.before_fork()
     except Exception as failure:  # noqa: BLE001 - it may raise anything; the master is told
         return Refusal(f"before_fork failed: {summary(failure)}", user_traceback(failure)[-LONGEST_DETAIL:])
+    write_out()
     return None
 
 
@@ -284,6 +285,7 @@ def _import(channel: BlockingChannel, boot: Boot) -> Cargo:
     linux.die_with_parent(boot.master_pid, armed=False)
     # What the application did to its signals was meant for a process that serves; we must be able to fork, reap and end.
     reset_signals()
+    write_out()
     threads = thread_names()[:MOST_NAMED]
     seconds = time.monotonic() - began
     tell_steps(channel.send, cargo.target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tamago.cluster.home import run_root
+from tamago.cluster.logical_path import logical_path
 from tamago.cluster.private_dir import DirectoryError, open_private
 from tamago.cluster.rundir import Owner, RunDir
 from tamago.cluster.title import title_problem
@@ -82,7 +83,7 @@ def find(base: Path, *, title: str = "", directory: str = "", default_title: Cal
         if running is None:
             raise NotRunningError(f"{title} is not running", hint=_others(base))
         return running
-    real = os.path.realpath(directory)
+    real = os.path.realpath(logical_path(directory))
     here = [running for running in list_running(base) if os.path.realpath(running.owner.directory) == real]
     if len(here) > 1:
         preferred = default_title()

@@ -181,7 +181,7 @@ def _text(raw: object) -> str:
     if not isinstance(raw, str):
         raise _UnfitError("must be a text")
     if not raw.isprintable():
-        raise _UnfitError("must not contain newlines, NUL or other control characters")
+        raise _UnfitError("must not contain newlines, NUL, other control characters or what is not UTF-8")
     return raw
 
 

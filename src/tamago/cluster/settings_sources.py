@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
+from tamago.cluster.logical_path import logical_path
 from tamago.cluster.settings_resolve import Resolved, SettingsError, Source, resolve
 from tamago.cluster.title import title_from
 
@@ -95,17 +96,6 @@ def flag_source(flags: Mapping[str, object]) -> Source:
     return Source(name="command line", values={key: value for key, value in flags.items() if value is not None}, text=True)
 
 
-def logical_path(directory: str | os.PathLike[str]) -> Path:
-    """Return the absolute path with links left as they are: where `current` points to another release, a reload reads that one.
-
-    The shell knows by which name we came here (PWD); the kernel only knows the place.
-    """
-    here = os.environ.get("PWD", "")
-    if not os.path.isabs(here) or not os.path.isdir(here) or not os.path.samefile(here, "."):
-        here = os.getcwd()
-    return Path(os.path.normpath(os.path.join(here, directory)))
-
-
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -114,6 +104,12 @@ def _existing(directory: str | os.PathLike[str]) -> Path:
     if not root.is_dir():
         what = "is not a directory" if root.exists() else "does not exist"
         raise SettingsError([f"directory={os.fspath(directory)!r}: {what}"], hint="pass the directory of the application: tamago start DIR")
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        # Whoever asks for it is told it in JSON.
+        hint = "start it through a symbolic link to it, or rename it; if the name is UTF-8, the locale must be as well: LC_ALL=C.UTF-8"
+        raise SettingsError([f"directory={str(root)!r}: the name is not UTF-8"], hint=hint) from None
     return root
 
 

@@ -19,7 +19,7 @@ def title_problem(title: str) -> str | None:
     if "/" in title:
         return "must not contain a slash"
     if not title.isprintable():
-        return "must not contain newlines, NUL or other control characters"
+        return "must not contain newlines, NUL, other control characters or what is not UTF-8"
     return None
 
 

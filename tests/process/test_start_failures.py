@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -493,3 +494,56 @@ def test_too_few_descriptors_are_said_before_anything_starts(site: Site) -> None
     assert failed.code in {1, 2}
     assert "ulimit -Hn" in failed.problem + failed.hint
     assert failed.tracebacks == 0
+
+
+# ── where the command is called ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("daemon", [(), ("--daemon",)], ids=["foreground", "daemon"])
+def test_a_directory_that_was_removed_under_the_shell_is_said(site: Site, daemon: tuple[str, ...]) -> None:
+    removed = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
+    failed = fail_bare(site, *daemon, prefix=removed)
+    assert failed.code == 2
+    assert "the current directory does not exist any more" in failed.problem
+    assert "cd" in failed.hint
+    assert failed.tracebacks == 0
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "reload"])
+def test_a_command_in_a_directory_that_was_removed_is_two_lines(site: Site, command: str) -> None:
+    result = site.run(command, prefix=("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"))
+    assert result.returncode == 2
+    assert "the current directory does not exist any more" in result.stderr.splitlines()[0]
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_a_directory_whose_name_is_not_utf8_is_refused_and_can_be_started_through_a_link(site: Site, start: Start) -> None:
+    odd, link = os.fsdecode(os.fsencode(site.root) + b"/\xff"), site.root / "link"
+    shutil.copytree(site.app, odd)
+    link.symlink_to(odd)
+    failed = fail_bare(site, odd)
+    assert failed.code == 2
+    assert "the name is not UTF-8" in failed.problem
+    assert "symbolic link" in failed.hint
+    assert failed.tracebacks == 0
+    assert start(str(link)).get().text == "hello"
+
+
+@needs_root
+def test_where_no_process_may_be_started_the_limits_are_named(site: Site) -> None:
+    site.give_to_nobody()
+    failed = fail(site, prefix=(*AS_NOBODY, "prlimit", "--nproc=0:0"))
+    assert failed.code == 1
+    assert "Resource temporarily unavailable" in failed.problem
+    assert "BlockingIOError(" not in failed.problem
+    assert "ulimit -u" in failed.hint
+    assert failed.tracebacks == 0
+
+
+def test_an_application_that_ends_its_process_at_import_is_told_where_to_look(site: Site) -> None:
+    source = (site.app / "main.py").read_text()
+    site.write("main.py", f"{source}\nos._exit(0)\n")
+    failed = fail(site)
+    assert failed.code == 1
+    assert "died while it was booting: exit code 0" in failed.problem
+    assert "os._exit" in failed.hint

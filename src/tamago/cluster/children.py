@@ -25,6 +25,7 @@ _SIGNALS: Final = {
     15: "SIGTERM",
 }
 _HINTS: Final = {
+    0: "it ended by itself: look for `os._exit` and `os.exec` in the application and in what it imports",
     9: "not sent by tamago: an operator, or the kernel because memory ran out (possible OOM, see `dmesg`)",
     11: "a native extension crashed; `ulimit -c unlimited` keeps a core file",
 }
@@ -43,7 +44,7 @@ def describe_status(status: int) -> str:
 
 def hint_for_status(status: int) -> str:
     """Return what to look at after such an end, or an empty string."""
-    return _HINTS.get(-status, "") if status < 0 else ""
+    return _HINTS.get(-status, "") if status <= 0 else ""
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ import socket
 import stat
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Final, Self
 
 from tamago.cluster.loaders import HOSTED_LOADER
 
@@ -77,10 +77,23 @@ class EarlyNest:
     """
 
     def __init__(self) -> None:
+        """Start it; raises OSError."""
         self.marker = new_marker()
         self.sock, theirs = socket.socketpair()
-        with theirs:
-            self.pid = start_interpreter(NEST_MODULE, theirs.fileno(), *AHEAD, marker=self.marker)
+        try:
+            with theirs:
+                self.pid = start_interpreter(NEST_MODULE, theirs.fileno(), *AHEAD, marker=self.marker)
+        except OSError:
+            self.sock.close()
+            raise
+
+    @classmethod
+    def if_possible(cls) -> Self | None:
+        """Start one; None where that fails. The master will try once more when it needs a nest, and then it can say what the matter is."""
+        try:
+            return cls()
+        except OSError:
+            return None
 
     def dismiss(self) -> None:
         """End it, unless somebody took it."""

@@ -17,7 +17,7 @@ class TooFewDescriptorsError(TamagoError):
 
     def __init__(self, workers: int, needed: int, limit: int) -> None:
         super().__init__(
-            f"{workers} workers need {needed} open files in the master, and the limit is {limit}",
+            f"{workers} {'worker needs' if workers == 1 else 'workers need'} {needed} open files in the master, and the limit is {limit}",
             hint=f"raise the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd) to {needed} or more, or ask for fewer --workers",
         )
         self.workers, self.needed, self.limit = workers, needed, limit

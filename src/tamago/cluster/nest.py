@@ -126,7 +126,7 @@ class Nest:
             if refusal is None:
                 answers, go = self._fork_twice(orders, cargo)
         except Exception as failure:  # noqa: BLE001 - the master waits for an answer
-            answers = [f"!{failure!r}"] * len(orders)
+            answers = [f"!{summary(failure)}"] * len(orders)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             for order in orders:

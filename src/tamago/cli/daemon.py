@@ -65,13 +65,13 @@ class _Launched:
     waiting_for: str = ""
 
 
-def start_daemon(request: StartRequest, *, timeout: float, as_json: bool) -> int:
+def start_daemon(request: StartRequest) -> int:
     """Start a detached master and wait until it serves; return the exit code."""
     settings = check(request)
     launched = _launch(request, settings)
     with launched.report:
         try:
-            started = _wait(launched, timeout)
+            started = _wait(launched, request.timeout)
         except (ControlError, MasterDiedError):
             # It said so, or died, after it had stopped everything; only its exit is due.
             _clean_up(launched, signalled=False)
@@ -80,7 +80,7 @@ def start_daemon(request: StartRequest, *, timeout: float, as_json: bool) -> int
             # Ctrl-C as well: nobody would know of what goes on booting.
             _clean_up(launched, signalled=True)
             raise
-    if as_json:
+    if request.as_json:
         print_json(started)
     else:
         print(f"{started.title} is ready on {', '.join(started.addresses)} after {started.seconds:.2f} s (pid {started.pid})")

@@ -1,4 +1,4 @@
-"""Turns `tamago start` into the master: in the foreground by exec, the same process; no command line library comes along."""
+"""Turns `tamago start` into the master: in the foreground by exec, the same process, so that nothing of the command comes along."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from typing import NoReturn
 
 from tamago.cli.plain_start import StartRequest
+from tamago.cluster.held_signals import release_signals
 from tamago.cluster.launch import Launch, master_command, write_launch
 from tamago.cluster.settings import Settings
 from tamago.cluster.settings_sources import load
@@ -22,6 +23,16 @@ def check(request: StartRequest) -> Settings:
     settings = load(request.directory, os.environ, request.flags).settings
     find_target(settings)
     return settings
+
+
+def start_cluster(request: StartRequest) -> int:
+    """Become the master, or start one in the background; return the exit code."""
+    if not request.daemon:
+        become_master(request)
+    from tamago.cli.daemon import start_daemon  # noqa: PLC0415 - what the master that we become has no use for
+
+    release_signals()
+    return start_daemon(request)
 
 
 def become_master(request: StartRequest) -> NoReturn:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from tamago.cli.commands import PLAIN, command_function
 from tamago.cli.standard_files import is_lost_output, open_standard_files, silence
 from tamago.errors import ExitCode, TamagoError
 
@@ -68,12 +67,14 @@ def _dispatch(argv: Sequence[str]) -> int:
         from tamago.cluster.held_signals import hold_signals  # noqa: PLC0415 - only what `start` needs, and this first
 
         hold_signals()
-        from tamago.cli.launching import become_master  # noqa: PLC0415
+        from tamago.cli.launching import start_cluster  # noqa: PLC0415
         from tamago.cli.plain_start import parse_start  # noqa: PLC0415
 
         request = parse_start(argv[1:])
         if request is not None:
-            become_master(request)
+            return start_cluster(request)
+    from tamago.cli.commands import PLAIN, command_function  # noqa: PLC0415 - what a start has no use for
+
     if argv and argv[0] in PLAIN:
         from tamago.cli.plain_call import read_plainly  # noqa: PLC0415
 

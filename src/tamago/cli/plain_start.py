@@ -1,6 +1,6 @@
-"""Reads the arguments of the usual `tamago start` without the command line library, which costs a tenth of a second to import.
+"""Reads the arguments of the usual `tamago start` without the command line library, which costs a tenth of a second and more to import.
 
-Whatever is not plainly a setting and its value (--daemon, --help, a mistake) is left to `start.py`. What is read here means
+Whatever is not plainly a setting or an option and its value (--help, a mistake) is left to `start.py`. What is read here means
 the same there; a test compares the two.
 """
 
@@ -8,50 +8,77 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, Final
 
+from tamago.cli.declared import Argument, Option
+from tamago.cli.plain_call import read_plainly
 from tamago.cluster.settings import KNOBS, Kind, Knob
+
+StartDirectory = Annotated[str, Argument(metavar="[DIR]", help="Directory of the application.")]
+AsDaemon = Annotated[bool, Option(flag="--daemon", help="Run in the background; return when every worker serves.")]
+_TIMEOUT: Final = Option(flag="--timeout", metavar="SECONDS", low=0.1, help="With --daemon: how long to wait until every worker serves.")
+StartTimeout = Annotated[float, _TIMEOUT]
+StartAsJson = Annotated[bool, Option(flag="--json", help="With --daemon: print the result as JSON.")]
+
+START_SECONDS: Final = 120.0
+"""How long a start as a daemon may take unless --timeout says otherwise."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StartRequest:
-    """What `tamago start` was asked for. `flags` holds the settings given, as text."""
+    """What `tamago start` was asked for. `flags` holds the settings given, as text; `timeout` is in seconds."""
 
     directory: str = "."
+    daemon: bool = False
+    timeout: float = START_SECONDS
+    as_json: bool = False
     flags: dict[str, str | bool | list[str]] = field(default_factory=dict)
 
 
 def parse_start(argv: Sequence[str]) -> StartRequest | None:
     """Return the request, or None if these arguments are for the full parser."""
-    request = StartRequest()
+    flags: dict[str, str | bool | list[str]] = {}
     options = {knob.flag: (knob, True) for knob in KNOBS.values() if knob.name != "directory" and knob.flag}
     options |= {knob.opposite_flag: (knob, False) for knob in KNOBS.values() if knob.opposite_flag}
-    directories = []
+    own: list[str] = []
     words = iter(argv)
     for word in words:
-        if not word.startswith("-"):
-            directories.append(word)
-            continue
         flag, equals, value = word.partition("=")
-        knob, state = options.get(flag, (None, True))
-        if knob is None or (knob.kind is Kind.SWITCH and equals):
+        if flag not in options:
+            own.append(word)
+            continue
+        knob, state = options[flag]
+        if (knob.kind is Kind.SWITCH and equals) or own[-1:] == [_TIMEOUT.flag]:  # the flag stands where its value should
             return None
         if knob.kind is not Kind.SWITCH and not equals:
             value = next(words, "-")
             if value.startswith("-"):
                 return None
-        _note(request, knob, state, value)
-    if len(directories) > 1:
+        _note(flags, knob, state, value)
+    arguments = read_plainly(_own, own)
+    if arguments is None:
         return None
-    request.directory = directories[0] if directories else "."
+    request = _own(**arguments)
+    request.flags = flags
     return request
 
 
-def _note(request: StartRequest, knob: Knob, state: bool, value: str) -> None:
+def _own(
+    directory: StartDirectory = ".",
+    *,
+    daemon: AsDaemon = False,
+    timeout: StartTimeout = START_SECONDS,
+    json: StartAsJson = False,
+) -> StartRequest:
+    return StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json)
+
+
+def _note(flags: dict[str, str | bool | list[str]], knob: Knob, state: bool, value: str) -> None:
     if knob.kind is Kind.SWITCH:
-        request.flags[knob.name] = state
+        flags[knob.name] = state
     elif knob.kind is Kind.LIST:
-        values = request.flags.setdefault(knob.name, [])
+        values = flags.setdefault(knob.name, [])
         assert isinstance(values, list)  # noqa: S101 - a list setting has nothing else
         values.append(value)
     else:
-        request.flags[knob.name] = value
+        flags[knob.name] = value

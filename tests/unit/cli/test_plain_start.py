@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import typer
 from hypothesis import given, strategies as st
-from typer.main import get_command
 
 from tamago.cli import start as start_module
 from tamago.cli.flags import accepts_settings, given as given_flags
-from tamago.cli.plain_start import parse_start
+from tamago.cli.plain_start import START_SECONDS, AsDaemon, StartAsJson, StartDirectory, StartRequest, StartTimeout, parse_start
+from tamago.cli.typer_command import typer_command
 from tamago.cluster.settings import KNOBS
 
 
@@ -19,12 +18,17 @@ def full_parser() -> Any:
     """Return a parser for the flags of `start` that returns what it read."""
 
     @accepts_settings
-    def read(directory: str = typer.Argument("."), **flags: Any) -> tuple[str, dict[str, Any]]:
-        return directory, given_flags(flags)
+    def read(
+        directory: StartDirectory = ".",
+        *,
+        daemon: AsDaemon = False,
+        timeout: StartTimeout = START_SECONDS,
+        json: StartAsJson = False,
+        **flags: Any,
+    ) -> StartRequest:
+        return StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json, flags=given_flags(flags))
 
-    app = typer.Typer(add_completion=False)
-    app.command()(read)
-    return get_command(app)
+    return typer_command("start", read)
 
 
 FULL = full_parser()
@@ -32,7 +36,9 @@ FLAGS = [flag for knob in KNOBS.values() for flag in (knob.flag, knob.opposite_f
 WORDS = st.one_of(
     st.sampled_from(FLAGS),
     st.sampled_from(FLAGS).map(lambda flag: f"{flag}=7"),
-    st.sampled_from(["", "x", "4", "-", "--", "-5", "--wor", "--daemon", "--help", "a=b", ":80", "--port="]),
+    st.sampled_from(
+        ["", "x", "4", "-", "--", "-5", "--wor", "--daemon", "--json", "--timeout", "--timeout=3", "--help", "a=b", ":80", "--port="]
+    ),
 )
 
 
@@ -41,16 +47,16 @@ def test_what_is_read_quickly_is_read_the_same_by_the_full_parser(words: list[st
     quick = parse_start(words)
     if quick is None:
         return
-    directory, flags = FULL.main(args=words, standalone_mode=False)
-    assert (quick.directory, quick.flags) == (directory, flags)
+    assert quick == FULL.main(args=words, standalone_mode=False)
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["--daemon"],
+        ["--daemon=yes"],
         ["--help"],
-        ["--timeout", "3"],
+        ["--timeout", "0"],
+        ["--timeout", "--workers", "2", "5"],
         ["a", "b"],
         ["--workers"],
         ["--workers", "-1"],
@@ -70,8 +76,13 @@ def test_a_plain_start() -> None:
     assert request.flags == {"workers": "2", "preload": False, "bind": [":80", ":81"], "sticky": True}
 
 
+def test_a_plain_start_of_a_daemon() -> None:
+    request = parse_start(["--daemon", "--workers", "2", "shop", "--timeout", "7", "--json"])
+    assert request == StartRequest(directory="shop", daemon=True, timeout=7.0, as_json=True, flags={"workers": "2"})
+
+
 def test_the_settings_are_options_of_the_real_command() -> None:
-    app = typer.Typer(add_completion=False)
-    app.command()(start_module.start)
-    names = {name for parameter in get_command(app).params for name in (*parameter.opts, *parameter.secondary_opts)}
+    names = {
+        name for parameter in typer_command("start", start_module.start).params for name in (*parameter.opts, *parameter.secondary_opts)
+    }
     assert set(FLAGS) - {"--directory"} <= names

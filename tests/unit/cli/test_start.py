@@ -74,6 +74,20 @@ def test_signals_are_held_before_anything_is_loaded_that_takes_time(tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_neither_a_master_nor_who_waits_for_a_daemon_loads_a_command_line_library(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tamago.cli.main import run\n"
+        "import tamago.cli.daemon\n"
+        "for daemon in [], ['--daemon', '--timeout', '3', '--json']:\n"
+        "    assert run(['start', *daemon, '--app', 'main:app', '--port', 'x']) == 2\n"
+        "print(sorted({'typer', 'pydantic', 'rich', 'asyncio'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("daemon", [(), ("--daemon",)])
 def test_a_wrong_setting_in_any_source_is_told_and_nothing_starts(tamago: Tamago, daemon: tuple[str, ...]) -> None:
     tamago.write("pyproject.toml", "[tool.tamago]\nworkers = -1\nunknown = 1\n")

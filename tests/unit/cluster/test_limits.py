@@ -32,6 +32,6 @@ def test_too_low_a_hard_limit_is_an_error_that_says_how_much_is_needed(limit: li
 
 def test_one_worker_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
-    with pytest.raises(TooFewDescriptorsError, match="^1 worker needs 68 open files") as caught:
+    with pytest.raises(TooFewDescriptorsError, match=r"^1 worker needs 68 open files") as caught:
         raise_file_limit(1)
     assert caught.value.needed == 68

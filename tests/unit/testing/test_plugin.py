@@ -91,7 +91,7 @@ def test_it_serves(cluster):
 
 def test_each_test_finds_everything_as_it_was(project: TestedProject) -> None:
     project.write("tests/test_inside.py", (HERE / "inside_restoring.py").read_text())
-    outcome = project.test("-p", "no:randomly", TAMAGO_ENV="prod")
+    outcome = project.test(TAMAGO_ENV="prod")
     assert outcome.counts == {"passed": 11}, outcome.text
 
 
@@ -181,5 +181,5 @@ def test_a_directory_can_be_named_and_several_tested_in_turn(project: TestedProj
         "    return pytestconfig.rootpath / 'more' / request.param\n\n\n"
         "@pytest.mark.anyio\nasync def test_it(client, app_directory):\n    assert (await client.get('/')).text == app_directory.name\n",
     )
-    outcome = project.test("-p", "no:randomly")
+    outcome = project.test()
     assert outcome.counts == {"passed": 3}, outcome.text

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tests.process import proc
 from tests.process.http_client import Answer, Connection, Place, get
 from tests.process.site import TAMAGO, Site
 from tests.process.transcript import Transcript
+
+from tamago.cluster.control_client import ControlClient
 
 # The one place that knows how the log says these things.
 READY = r"\bready\b.*?(?P<address>https?://\S+|unix:\S+)"
@@ -134,12 +136,14 @@ class Cluster:
         """Run another command about this cluster."""
         return self.site.run(command, *arguments, "--title", self.title, **environment)
 
+    def call(self, command: str, **params: Any) -> dict[str, Any]:
+        """Have the master carry out a command, and return its result. It is what the command line does, without an interpreter for it."""
+        with ControlClient(self.site.home, self.title) as client:
+            return client.call(command, params)
+
     def status(self) -> dict[str, Any]:
-        """What `tamago status --json` says."""
-        result = self.cli("status", "--json")
-        assert result.stdout, result.stderr
-        status: dict[str, Any] = json.loads(result.stdout)
-        return status
+        """What the master says of itself."""
+        return self.call("status")
 
     # ── its processes ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -208,9 +212,41 @@ def launch(
 
 
 class Start(Protocol):
-    """The fixture `start`: starts a cluster and, unless told otherwise, waits until it is ready."""
+    """What `starting` gives: starts a cluster and, unless told otherwise, waits until it is ready."""
 
     def __call__(self, *arguments: str, ready: bool = True, **options: Any) -> Cluster: ...
+
+
+@contextmanager
+def starting(site: Site) -> Iterator[Start]:
+    """Start clusters in `site`. At the end each is stopped if it runs, and must have left nothing."""
+    started: list[Cluster] = []
+
+    def start_one(*arguments: str, ready: bool = True, **options: Any) -> Cluster:
+        cluster = launch(site, *arguments, **options)
+        started.append(cluster)
+        return cluster.wait_ready() if ready else cluster
+
+    try:
+        yield start_one
+    finally:
+        for cluster in started:
+            # Shown by pytest only when the test failed.
+            print(f"---- {cluster.title}, master pid {cluster.pid}\n{cluster.output.text}")
+        problems = [problem for cluster in started for problem in _problems(cluster.finish)]
+        problems += [problem for cluster in started for problem in _problems(cluster.assert_nothing_left) if not problems]
+        for cluster in started:
+            cluster.destroy()
+        assert not problems, "\n".join(problems)
+
+
+def _problems(check: Callable[[], None]) -> list[str]:
+    # All clusters are ended and checked, whatever is wrong with the first one.
+    try:
+        check()
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as problem:
+        return [str(problem)]
+    return []
 
 
 def place_of(address: str) -> Place:

@@ -7,9 +7,12 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.process import proc
 from tests.process.privilege import NOBODY
 
 TAMAGO = Path(sys.executable).with_name("tamago")
@@ -110,3 +113,22 @@ class Site:
     def sockets(self) -> list[Path]:
         """The Unix sockets that lie in the run directory."""
         return [path for path in self.home.rglob("*") if path.is_socket()]
+
+
+@contextmanager
+def new_site() -> Iterator[Site]:
+    """Make a short directory: the path of a Unix socket in it has at most 107 bytes. In the end nobody may be left in it."""
+    assert TAMAGO.exists(), f"the command is not installed beside {TAMAGO}"
+    root = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    root.chmod(0o755)
+    site = Site(root)
+    site.use("tiny")
+    try:
+        yield site
+        left = proc.holders_of(root, site.marker)
+        for holder in left:
+            proc.end(int(holder.split()[0]))
+        assert not left, f"still there: {left}"
+    finally:
+        site.close()
+        shutil.rmtree(root, ignore_errors=True)

@@ -19,7 +19,7 @@ def test_the_workers_share_a_file_that_can_be_rotated_and_has_a_line_for_each_an
         path.rename(rotated)
         cluster.signal(signal.SIGUSR1)
         load.wait_answered(200)
-        assert cluster.cli("reload").returncode == 0
+        cluster.call("reload")
         load.wait_answered(200)
     assert cluster.stop() == 0
     load.assert_none_lost()

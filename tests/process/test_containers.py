@@ -142,7 +142,7 @@ say("imported-as", uid=os.getuid())
     cluster.output.mark()
     proc.end(cluster.workers()[1])
     cluster.expect_ready(slot=1)
-    assert cluster.cli("reload").returncode == 0
+    cluster.call("reload")
     assert cluster.stop() == 0
 
 

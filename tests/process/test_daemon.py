@@ -21,6 +21,9 @@ from tests.process.site import TAMAGO, Site
 from tests.process.test_containers import everybody_reaches_python
 from tests.process.transcript import Transcript
 
+from tamago.cluster.control_client import ControlClient
+from tamago.cluster.running import list_running
+
 
 class Daemons:
     """Starts daemons and stops what still runs in the end."""
@@ -39,6 +42,11 @@ class Daemons:
         assert result.returncode == 0, result.stderr
         said: dict[str, Any] = json.loads(result.stdout)
         return said
+
+    def call(self, command: str, **params: Any) -> dict[str, Any]:
+        """Have the master carry out a command, and return its result."""
+        with ControlClient(self.site.home, self.site.title) as client:
+            return client.call(command, params)
 
     def log(self, stream: str = "stderr", title: str = "") -> Path:
         return self.site.home / "logs" / (title or self.site.title) / f"{stream}.log"
@@ -68,8 +76,10 @@ class Daemons:
 @pytest.fixture
 def daemons(site: Site) -> Iterator[Daemons]:
     yield Daemons(site)
-    result = site.run("stop", "--all", "--timeout", "5")
-    assert result.returncode in {0, 3}, result.stderr
+    for running in list_running(site.home):
+        with proc.watching(running.owner.pid) as pidfd:
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            proc.wait_ended(pidfd)
     assert not proc.holders_of(site.root, site.marker)
     assert not site.sockets()
 
@@ -129,7 +139,7 @@ def test_a_second_daemon_of_a_title_is_refused(daemons: Daemons) -> None:
     result = daemons.start()
     assert result.returncode == 4
     assert f"pid {pid}" in result.stderr
-    assert daemons.site.run("status", "--title", daemons.site.title).returncode == 0
+    assert daemons.call("status")["ready"]
 
 
 def test_a_bad_setting_is_told_by_the_command_itself(daemons: Daemons) -> None:
@@ -191,7 +201,7 @@ def test_logs_are_reopened_after_they_were_renamed(daemons: Daemons) -> None:
         daemons.log(stream).rename(daemons.log(stream).with_suffix(".1"))
     os.kill(said["pid"], signal.SIGUSR1)
     # This answer comes after the master has reopened its own; the children are told before it answers.
-    assert daemons.site.run("reload", "--title", daemons.site.title).returncode == 0
+    daemons.call("reload")
     assert "generation 2 serves" in daemons.log("stderr").read_text()
     assert "gen=2" in daemons.log("stdout").read_text()
     rotated = daemons.log("stderr").with_suffix(".1").read_text()
@@ -221,8 +231,7 @@ def test_children_that_run_as_another_user_write_to_the_reopened_log(daemons: Da
         while not daemons.log().exists() or not re.search(rf"\[worker {slot} .*\n(.*\n)*?LookupError", daemons.log().read_text()):
             assert get(place, "/fail").status == 500
     # What the nest forks from now on, too.
-    result = daemons.site.run("kick", "1", "--title", daemons.site.title)
-    assert result.returncode == 0, result.stderr
+    daemons.call("kick", slot=1)
     assert "@up role=worker slot=1" in daemons.log("stdout").read_text()
     assert "still writing to the old log files" not in daemons.log().read_text() + daemons.log().with_suffix(".1").read_text()
 

@@ -123,11 +123,16 @@ def test_logs_that_cannot_be_opened_anew_go_on_in_the_old_files(site: Site, smal
 
 def test_a_run_directory_deleted_twice_is_made_again_and_the_stop_leaves_nothing(site: Site, start: Start) -> None:
     cluster = start()
-    for _ in range(2):
+    for directory in (site.home, site.home / "run"):
         cluster.output.mark()
-        shutil.rmtree(site.home / "run")
+        shutil.rmtree(directory)
+        assert cluster.get().text == "hello"
+        # It looks every few seconds.
         cluster.expect("was removed; it is made again")
-        assert cluster.cli("reload").returncode == 0
+        assert json.loads(cluster.cli("status", "--json").stdout)["pid"] == cluster.pid
+    second = site.run("start", "--app", "main:app", "--port", "0", "--title", cluster.title)
+    assert second.returncode == 4
+    assert cluster.call("reload")["generation"] == 2
     result = cluster.cli("stop")
     assert result.returncode == 0, result.stderr
     assert cluster.wait() == 0
@@ -159,4 +164,4 @@ def test_a_link_planted_in_place_of_the_deleted_run_directory_is_not_followed(si
     run.unlink()
     cluster.output.mark()
     cluster.expect("was removed; it is made again")
-    assert cluster.status()["pid"] == cluster.pid
+    assert json.loads(cluster.cli("status", "--json").stdout)["pid"] == cluster.pid

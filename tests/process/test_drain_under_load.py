@@ -30,8 +30,8 @@ def test_no_request_of_any_kind_is_lost_while_workers_are_swapped(site: Site, st
     trust = ("--ca", str(site.write("ca.pem", ca().cert_pem.bytes().decode()))) if tls else ()
     command = [sys.executable, "-m", "benchmarks.traffic", str(cluster.port), *trust]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as traffic:
-        assert cluster.cli("kick", "1").returncode == 0
-        assert cluster.cli("reload").returncode == 0
+        cluster.call("kick", slot=1)
+        cluster.call("reload")
         cluster.expect("--max-requests")
         output, _ = traffic.communicate(b"")  # the end of its input ends it
     report: dict[str, Any] = json.loads(output)

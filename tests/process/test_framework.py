@@ -161,7 +161,7 @@ def test_a_reload_brings_new_controllers(small: Site, serve: Callable[..., Clust
 def test_the_trace_has_the_steps_of_every_process_also_of_a_reload(small: Site, serve: Callable[..., Cluster]) -> None:
     small.write("app/boot.py", _HOOKS.format(unit="app", up=1))
     cluster = serve()
-    assert cluster.cli("reload").returncode == 0
+    cluster.call("reload")
     for generation in (1, 2):
         shown = cluster.cli("trace", "--format", "json", "--generation", str(generation))
         steps = {each["name"]: [step["name"] for step in each["steps"]] for each in json.loads(shown.stdout)["start"]["processes"]}

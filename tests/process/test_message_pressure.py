@@ -113,7 +113,7 @@ def test_half_a_frame_holds_up_nobody_else(pressing: Pressing) -> None:
     via(cluster, 1, "/half")
     cluster.expect("@half")
     assert via(cluster, 2, "/ask/agent") == "asked"
-    assert cluster.cli("kick", "1").returncode == 0
+    cluster.call("kick", slot=1)
     assert via(cluster, 1, "/ask/agent") == "asked"
     assert via(cluster, 2, "/ask/1") == "asked"
 
@@ -164,12 +164,12 @@ def test_numbered_messages_to_a_worker_survive_its_kill_but_for_what_it_had_take
     assert len(missing) < 1000
 
 
-@pytest.mark.parametrize("command", ["kick", "restart-agent"])
+@pytest.mark.parametrize("command", ["kick", "restart_agent"])
 def test_ready_is_told_once_to_each_incarnation(pressing: Pressing, command: str) -> None:
     cluster = pressing()
     cluster.expect_ready(count=2)
-    assert cluster.cli(*(("kick", "1") if command == "kick" else (command,))).returncode == 0
-    assert cluster.cli("reload").returncode == 0
+    cluster.call(command, **({"slot": 1} if command == "kick" else {}))
+    cluster.call("reload")
     cluster.stop()
     told = [match[1] for match in cluster.output.found(r"^@ready .*pid=(\d+)", everywhere=True)]
     assert len(told) == len(set(told)) == 7

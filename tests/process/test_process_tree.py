@@ -7,16 +7,41 @@ import pty
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from tests.process import proc
 from tests.process.barrier import wait_heard, wait_no_zombies
-from tests.process.harness import Cluster, Start
-from tests.process.site import Site
+from tests.process.harness import Cluster, Start, starting
+from tests.process.site import Site, new_site
 
 _MODES = pytest.mark.parametrize("mode", [(), ("--no-preload",)], ids=["preloaded", "spawned"])
+_FOR_THE_MASTER = {"LISTEN_FDNAMES": "x", "WATCHDOG_USEC": "60000000"}
+
+
+@pytest.fixture(scope="module")
+def preloaded() -> Iterator[Cluster]:
+    yield from looked_at()
+
+
+@pytest.fixture(scope="module")
+def spawned() -> Iterator[Cluster]:
+    yield from looked_at("--no-preload")
+
+
+def looked_at(*mode: str) -> Iterator[Cluster]:
+    """One cluster for all who only look at it, and ask it nothing: run from elsewhere, and told some things that must not be seen."""
+    with new_site() as site, starting(site) as start:
+        yield start(str(site.app), "--root-path", "/hidden-path", *mode, cwd=site.root, workers=3, environment=_FOR_THE_MASTER)
+
+
+@pytest.fixture(params=["preloaded", "spawned"])
+def looked(request: pytest.FixtureRequest) -> Cluster:
+    """Each of them in turn."""
+    cluster: Cluster = request.getfixturevalue(request.param)
+    return cluster
 
 
 def from_each_worker(cluster: Cluster, path: str) -> dict[int, Any]:
@@ -41,10 +66,8 @@ def descriptors_by_kind(pid: int) -> dict[str, int]:
 # ── what a process has open ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_MODES
-def test_a_worker_holds_its_own_descriptors_and_nobody_elses(start: Start, mode: tuple[str, ...]) -> None:
-    cluster = start(*mode, workers=3)
-    workers = cluster.workers()
+def test_a_worker_holds_its_own_descriptors_and_nobody_elses(looked: Cluster) -> None:
+    workers = looked.workers()
     kinds = {pid: descriptors_by_kind(pid) for pid in workers.values()}
     for pid, kind in kinds.items():
         text = str(proc.descriptors_of(pid))
@@ -58,10 +81,9 @@ def test_a_worker_holds_its_own_descriptors_and_nobody_elses(start: Start, mode:
     assert len({tuple(sorted(kind.items())) for kind in kinds.values()}) == 1, f"the last has more than the first: {kinds}"
 
 
-def test_nest_and_agent_hold_no_listening_socket(start: Start) -> None:
-    cluster = start()
+def test_nest_and_agent_hold_no_listening_socket(looked: Cluster) -> None:
     for name in ("nest", "agent"):
-        assert not set(proc.descriptors_of(cluster.pid_of(name)).values()) & proc.listening_inodes()
+        assert not set(proc.descriptors_of(looked.pid_of(name)).values()) & proc.listening_inodes()
 
 
 def test_descriptors_do_not_grow_with_deaths_and_reloads(start: Start) -> None:
@@ -74,7 +96,7 @@ def test_descriptors_do_not_grow_with_deaths_and_reloads(start: Start) -> None:
         return [descriptors_by_kind(pid) for pid in pids]
 
     before = kinds()
-    assert cluster.cli("reload").returncode == 0
+    cluster.call("reload")
     # A nest lets go of who is dead when it has something to do; so the deaths come last.
     for _ in range(3):
         for slot in (1, 2):
@@ -92,39 +114,36 @@ def test_what_a_subprocess_of_a_worker_inherits_is_no_socket_of_ours(site: Site,
     assert not [link for link in held.values() if link.startswith(("socket:", "anon_inode:", "/memfd:"))], held
 
 
-def test_no_process_is_told_what_is_for_the_master_alone(start: Start) -> None:
-    cluster = start("--no-preload", environment={"LISTEN_FDNAMES": "x", "WATCHDOG_USEC": "60000000"})
-    for pid in cluster.tree():
+def test_no_process_is_told_what_is_for_the_master_alone(spawned: Cluster) -> None:
+    # Interpreters of their own: what a fork was told is no longer in sight.
+    for pid in spawned.tree():
         names = {entry.partition(b"=")[0] for entry in proc.environment_of(pid)}
         assert not names & {b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"LISTEN_FDS", b"LISTEN_PID", b"LISTEN_FDNAMES"}
 
 
-def test_workers_hold_no_descriptor_they_should_not(start: Start) -> None:
-    cluster = start(workers=3)
-    standard = {target for fd, target in proc.descriptors_of(cluster.pid).items() if fd <= 2}
-    for pid, title in cluster.tree().items():
+def test_workers_hold_no_descriptor_they_should_not(looked: Cluster) -> None:
+    standard = {target for fd, target in proc.descriptors_of(looked.pid).items() if fd <= 2}
+    for pid, title in looked.tree().items():
         held = proc.descriptors_of(pid)
         extra = [fd for fd, target in held.items() if fd > 2 and target in standard]
         # One of its own to write the log without waiting.
         assert len(extra) <= 1, (title, held)
 
 
-def test_nothing_secret_is_on_a_command_line(start: Start) -> None:
-    cluster = start("--root-path", "/hidden-path")
-    for pid in (cluster.pid, *cluster.tree()):
+def test_nothing_secret_is_on_a_command_line(looked: Cluster) -> None:
+    for pid in (looked.pid, *looked.tree()):
         assert "hidden-path" not in proc.title_of(pid)
 
 
-@_MODES
-def test_the_kernels_names_have_no_blank_which_python_would_count_as_threads(start: Start, mode: tuple[str, ...]) -> None:
-    cluster = start(*mode)
-    names = {title: proc.name_of(pid) for pid, title in cluster.tree().items()} | {"master": proc.name_of(cluster.pid)}
+def test_the_kernels_names_have_no_blank_which_python_would_count_as_threads(looked: Cluster) -> None:
+    names = {title: proc.name_of(pid) for pid, title in looked.tree().items()} | {"master": proc.name_of(looked.pid)}
     assert names == {
         "master": "tamago-master",
         "nest gen 1": "tamago-nest",
         "agent": "tamago-agent",
         "worker 1": "tamago-worker",
         "worker 2": "tamago-worker",
+        "worker 3": "tamago-worker",
     }
 
 
@@ -135,7 +154,7 @@ def test_the_master_never_loads_the_application_nor_what_only_children_need(site
     source = (site.app / "main.py").read_text()
     site.write("main.py", f"{source}\nimport httptools, uvloop, pydantic_core, _sqlite3\n")
     cluster = start()
-    cluster.cli("reload")
+    cluster.call("reload")
     loaded = proc.maps_of(cluster.pid)
     for name in ("httptools", "uvloop", "pydantic_core", "_sqlite3", str(site.app)):
         assert name not in loaded
@@ -212,23 +231,19 @@ PATHS["run"] = run
     assert start(workers=1).get("/run").text == "from a subprocess\n0"
 
 
-def test_the_working_directory_is_the_applications_wherever_the_command_was_run(site: Site, start: Start) -> None:
-    cluster = start(str(site.app), cwd=site.root)
-    for pid in cluster.tree():
-        assert os.readlink(f"/proc/{pid}/cwd") == str(site.app)
-    assert cluster.get().text == "hello"
+def test_the_working_directory_is_the_applications_wherever_the_command_was_run(looked: Cluster) -> None:
+    for pid in looked.tree():
+        assert os.readlink(f"/proc/{pid}/cwd") == str(looked.site.app)
 
 
-def test_the_interpreter_is_the_one_the_command_was_installed_for(start: Start) -> None:
-    cluster = start()
-    for pid in cluster.tree():
+def test_the_interpreter_is_the_one_the_command_was_installed_for(looked: Cluster) -> None:
+    for pid in looked.tree():
         assert os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(sys.executable)
 
 
-def test_every_process_leads_a_session_of_its_own(start: Start) -> None:
-    cluster = start()
-    for pid, name in cluster.tree().items():
-        assert (proc.session_of(pid), os.getpgid(pid), proc.parent_of(pid)) == (pid, pid, cluster.pid), name
+def test_every_process_leads_a_session_of_its_own(looked: Cluster) -> None:
+    for pid, name in looked.tree().items():
+        assert (proc.session_of(pid), os.getpgid(pid), proc.parent_of(pid)) == (pid, pid, looked.pid), name
 
 
 # ── signals to more than the master ──────────────────────────────────────────────────────────────────────────────────

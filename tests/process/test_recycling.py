@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.process import proc
 from tests.process.harness import Cluster, Start
 from tests.process.load import Load
 
@@ -41,7 +42,7 @@ def test_max_rss_replaces_a_worker_that_grew(start: Start) -> None:
     assert cluster.get("/grow/150").text == "grown"
     cluster.expect(r"will be replaced: it has \d+ MiB")
     replaced_without_a_gap(cluster, 1)
-    assert cluster.status()["processes"][-1]["rss"] < 120 * 1024 * 1024
+    assert proc.resident_kib(cluster.pid_of("worker 1")) < 120 * 1024
 
 
 def test_one_worker_at_a_time_is_recycled(start: Start) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import select
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -155,17 +154,6 @@ def test_a_start_on_a_full_disk_says_so(site: Site, small_disk: Path) -> None:
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert str(small_disk) in result.stderr
-
-
-def test_a_run_directory_that_is_deleted_is_made_again(site: Site, start: Start) -> None:
-    cluster = start()
-    shutil.rmtree(site.home)
-    assert cluster.get().text == "hello"
-    # It looks every few seconds.
-    cluster.expect("was removed; it is made again")
-    assert cluster.status()["pid"] == cluster.pid
-    second = site.run("start", "--app", "main:app", "--port", "0", "--title", cluster.title)
-    assert second.returncode == 4
 
 
 def test_closed_standard_descriptors_are_not_taken_by_something_else(site: Site, start: Start) -> None:

@@ -67,7 +67,7 @@ def test_the_process_tree_is_a_master_with_nest_agent_and_workers(start: Start) 
 
 
 def test_the_command_itself_becomes_the_master(start: Start) -> None:
-    cluster = start()
+    cluster = start(workers=1)
     assert cluster.status()["pid"] == cluster.process.pid
     assert proc.parent_of(cluster.process.pid) == os.getpid()
 
@@ -109,7 +109,7 @@ def test_ready_is_told_once_to_the_agent_and_to_each_worker(start: Start) -> Non
 
 
 def test_port_0_listens_on_a_free_port_and_says_which(start: Start) -> None:
-    first, second = start(title="one"), start(title="two")
+    first, second = start(title="one", workers=1), start(title="two", workers=1)
     assert first.port != second.port
     assert first.get().text == second.get().text == "hello"
 
@@ -127,7 +127,7 @@ def test_ipv6_is_served(start: Start) -> None:
             probe.bind(("::1", 0))
         except OSError:
             pytest.skip("this machine has no ::1")
-    cluster = start("--bind", "[::1]:0", port=None)
+    cluster = start("--bind", "[::1]:0", port=None, workers=1)
     assert cluster.place[0] == "::1"
     assert cluster.get().text == "hello"
 
@@ -186,7 +186,7 @@ def test_the_watchdog_of_systemd_is_fed_from_ready_on_and_all_is_said_in_order(s
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{site.root}/notify")
-        cluster = start(environment={"NOTIFY_SOCKET": f"{site.root}/notify", "WATCHDOG_USEC": "1000000"})
+        cluster = start(environment={"NOTIFY_SOCKET": f"{site.root}/notify", "WATCHDOG_USEC": "1000000"}, workers=1)
         where = f"http://127.0.0.1:{cluster.port}"
         # The first of all: nothing is said before it serves.
         assert manager.recv(4096).decode().split("\n") == ["READY=1", f"MAINPID={cluster.pid}", f"STATUS=generation 1 serves on {where}"]
@@ -244,7 +244,7 @@ def test_a_bind_to_an_inherited_descriptor_is_taken_over(start: Start) -> None:
 
 
 def test_a_title_that_runs_is_refused_and_the_first_is_not_disturbed(site: Site, start: Start) -> None:
-    cluster = start()
+    cluster = start(workers=1)
     second = site.run("start", "--app", "main:app", "--port", "0", "--title", cluster.title)
     assert second.returncode == 4
     assert f"{cluster.title} is already running: pid {cluster.pid} in {site.app}" in second.stderr
@@ -264,7 +264,7 @@ def test_of_two_racing_starts_exactly_one_wins(start: Start) -> None:
 
 
 def test_two_apps_same_user_do_not_share_control_socket(site: Site, start: Start) -> None:
-    one, two = start(title="one"), start(title="two")
+    one, two = start(title="one", workers=1), start(title="two", workers=1)
     assert len(site.sockets()) == 2
     assert (one.status()["pid"], two.status()["pid"]) == (one.pid, two.pid)
     assert one.stop() == 0
@@ -291,17 +291,17 @@ def test_a_fastapi_application_is_served_with_its_lifespan_threads_and_backgroun
 
 def test_a_flask_application_is_served_by_threads(site: Site, start: Start) -> None:
     site.write("main.py", "from flask import Flask\napp = Flask('shop')\n@app.get('/')\ndef index():\n    return 'flask says hello'\n")
-    cluster = start()
+    cluster = start(workers=1)
     assert cluster.get().text == "flask says hello"
 
 
 def test_a_factory_is_called(site: Site, start: Start) -> None:
     site.write("main.py", (site.app / "main.py").read_text() + "\n\ndef create_app():\n    return app\n")
-    assert start(app="main:create_app").get().text == "hello"
+    assert start(app="main:create_app", workers=1).get().text == "hello"
 
 
 def test_the_start_needs_no_terminal_no_home_and_no_standard_input(start: Start) -> None:
-    cluster = start(environment={"HOME": "/nonexistent"}, stdin=None, close_fds=True)
+    cluster = start(environment={"HOME": "/nonexistent"}, stdin=None, close_fds=True, workers=1)
     assert cluster.get().text == "hello"
 
 

@@ -48,10 +48,10 @@ def test_a_client_address_keeps_its_slot_over_restart_reload_and_scaling(start: 
     cluster.signal(signal.SIGHUP)
     cluster.expect_generation(2)
     assert slots_of(cluster, SOURCES) == before
-    assert cluster.cli("scale", "3").returncode == 0
+    cluster.call("scale", workers=3)
     assert slots_of(cluster, some) == {source: before[source] % 4 or 1 for source in some}, "1 is next to 4"
     cluster.output.mark()
-    assert cluster.cli("scale", "4").returncode == 0
+    cluster.call("scale", workers=4)
     cluster.expect("every slot serves its own clients")
     assert slots_of(cluster, SOURCES) == before
     refused = cluster.cli("scale", "5")
@@ -119,10 +119,10 @@ def test_a_sticky_restart_loses_no_connection(start: Start) -> None:
     cluster = start("--sticky", workers=2)
     with Load(cluster.place, keep_alive=4, fresh=8) as load:
         load.wait_answered(50)
-        for slot in ("1", "2"):
-            assert cluster.cli("kick", slot).returncode == 0
+        for slot in (1, 2):
+            cluster.call("kick", slot=slot)
         load.wait_answered(50)
-        assert cluster.cli("scale", "1").returncode == 0
+        cluster.call("scale", workers=1)
         load.wait_answered(50)
     load.assert_none_lost()
 
@@ -178,10 +178,10 @@ def test_ipv6_addresses_keep_their_slots_too(site: Site, start: Start) -> None:
     cluster.signal(signal.SIGHUP)
     cluster.expect_generation(2)
     assert slots() == before
-    assert cluster.cli("scale", "3").returncode == 0
+    cluster.call("scale", workers=3)
     assert slots() == {source: slot % SLOTS or 1 for source, slot in before.items()}
     cluster.output.mark()
-    assert cluster.cli("scale", "4").returncode == 0
+    cluster.call("scale", workers=4)
     cluster.expect("every slot serves its own clients")
     assert slots() == before
 

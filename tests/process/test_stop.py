@@ -342,14 +342,14 @@ def test_stop_when_nothing_runs_is_exit_code_3(site: Site) -> None:
 
 
 def test_stop_finds_its_cluster_by_its_directory(site: Site, start: Start) -> None:
-    cluster = start()
+    cluster = start(workers=1)
     result = site.run("stop", str(site.app))
     assert result.returncode == 0, result.stderr
     assert cluster.wait() == 0
 
 
 def test_stop_all_stops_every_title(site: Site, start: Start) -> None:
-    one, two = start(title="one"), start(title="two")
+    one, two = start(title="one", workers=1), start(title="two", workers=1)
     result = site.run("stop", "--all")
     assert result.returncode == 0, result.stderr
     assert (one.wait(), two.wait()) == (0, 0)
@@ -365,7 +365,7 @@ def test_stop_ends_a_master_that_does_not_answer(start: Start) -> None:
 
 
 def test_a_process_with_the_title_of_a_master_is_nothing_to_stop(site: Site, start: Start) -> None:
-    start().stop()
+    start(workers=1).stop()
     impostor = [
         sys.executable,
         "-c",

@@ -180,7 +180,7 @@ def test_a_worker_that_ends_itself_is_replaced_and_the_log_says_how_it_ended(sta
 
 @pytest.mark.parametrize(("path", "error"), [("/fail", "LookupError: this request fails"), ("/sysexit/4", "SystemExit: 4")])
 def test_an_error_in_a_request_is_a_500_and_no_death(start: Start, path: str, error: str) -> None:
-    cluster = start()
+    cluster = start(workers=1)
     assert cluster.get(path).status == 500
     cluster.expect(error)
     assert cluster.status()["processes"][-1]["restarts"] == 0
@@ -218,13 +218,12 @@ def test_crash_loop_backs_off_and_reports(site: Site, start: Start) -> None:
     assert 1.5 <= pauses[2] <= 2.0
     boots = len(cluster.output.found("@boot .*slot=1"))
     assert boots <= 5, boots
-    assert cluster.cli("status").returncode == 1
     assert cluster.status()["degraded"] is True
     assert cluster.get().text == "hello", "the other one serves"
     assert proc.cpu_seconds(cluster.pid) - before < 0.5 * (time.monotonic() - began)
     (site.app / "crash").unlink()
     cluster.expect_ready(slot=1)
-    assert cluster.cli("status").returncode == 0
+    assert cluster.status()["degraded"] is False
 
 
 def pause_slot_1(cluster: Cluster) -> None:
@@ -247,7 +246,7 @@ def test_a_kick_ends_the_pause_of_a_slot(start: Start) -> None:
     cluster.expect_ready(count=2)
     pause_slot_1(cluster)
     began = time.monotonic()
-    assert cluster.cli("kick", "1").returncode == 0
+    cluster.call("kick", slot=1)
     assert time.monotonic() - began < 20
     assert sorted(cluster.workers()) == [1, 2]
 
@@ -344,7 +343,7 @@ def test_restart_agent_replaces_the_agent_and_nobody_else(site: Site, start: Sta
 
 
 def test_restart_agent_without_one_says_so(start: Start) -> None:
-    result = start("--no-agent").cli("restart-agent")
+    result = start("--no-agent", workers=1).cli("restart-agent")
     assert result.returncode == 1
     assert "--no-agent" in result.stderr
 
@@ -367,7 +366,7 @@ def test_a_storm_of_signals_changes_nothing_it_should_not(start: Start, number: 
     status = cluster.status()
     assert status["state"] in {"ready", "reloading"}
     if number is signal.SIGTTIN:
-        assert cluster.cli("scale", "1").returncode == 0
+        cluster.call("scale", workers=1)
     assert cluster.get().text == "hello"
     assert "RecursionError" not in cluster.output.text
 

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> Result:
         {"format": form, **{key: summary(sample[key] for sample in turns.values()) for key in ("cpu", "rate")}}
         for form, turns in samples.items()
     ]
-    settings = {key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")}
+    settings = {key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "turns", "repeat")}
     return Result(name="access-log", rows=rows, notes=notes, settings=settings)
 
 

@@ -62,11 +62,22 @@ Turns = dict[int, dict[str, Any]]
 
 
 async def measure(case: Case, servers: Sequence[Server], arguments: argparse.Namespace, notes: list[str]) -> dict[str, Turns]:
-    """Start them all, warm them up, and measure one after the other, as often as wanted; return what was measured, by server.
+    """Start all servers, warm them up, and measure each in turn; and again as often as wanted. Return what was measured, by server.
 
     All run at once, since the machine is not equally fast from one minute to the next, and starting takes seconds. Who is not asked idles.
+    And all are started anew, since where a process comes to lie in memory makes it some percent faster or slower for all its life.
     """
     samples: dict[str, Turns] = defaultdict(dict)
+    for start in range(arguments.repeat):
+        for (name, turn), sample in (await _measure_once(case, servers, arguments, notes)).items():
+            samples[name][start * arguments.turns + turn] = sample
+    return samples
+
+
+async def _measure_once(
+    case: Case, servers: Sequence[Server], arguments: argparse.Namespace, notes: list[str]
+) -> dict[tuple[str, int], Row]:
+    samples: dict[tuple[str, int], Row] = {}
     async with AsyncExitStack() as stack:
         sites: dict[Server, Running] = {}
         for server in servers:
@@ -78,10 +89,10 @@ async def measure(case: Case, servers: Sequence[Server], arguments: argparse.Nam
             except MeasurementError as error:
                 sites.pop(server, None)
                 note(notes, f"{server.name}, {case.name}", error)
-        for turn in range(arguments.repeat):
+        for turn in range(arguments.turns):
             for server, site in sites.items():
                 try:
-                    samples[server.name][turn] = sample = await _sample(site, case, arguments)
+                    samples[server.name, turn] = sample = await _sample(site, case, arguments)
                     print(f"{server.name}, {case.name}: {sample['rate']:.0f}/s, {sample['cpu']:.1f} µs", flush=True)
                 except MeasurementError as error:
                     note(notes, f"{server.name}, {case.name}", error)
@@ -140,7 +151,7 @@ def measured(title: str, cases: Iterable[Case], arguments: argparse.Namespace) -
         name=title,
         rows=rows,
         notes=notes,
-        settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "repeat")},
+        settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "turns", "repeat")},
     )
 
 
@@ -172,7 +183,8 @@ def add_load_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=int, default=1)
-    parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--turns", type=int, default=3, help="measurements of each server from one start to the next")
+    parser.add_argument("--repeat", type=int, default=5, help="starts of each server")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -173,15 +173,16 @@ def test_status_shows_every_process_with_its_figures(start: Start) -> None:
 
 
 def test_status_counts_requests_in_flight(site: Site, start: Start) -> None:
-    gate = site.gate("gate")
     cluster = start(workers=1)
     with cluster.connect() as connection:
-        connection.send("/hold/gate")
-        cluster.expect("@holding")
-        assert cluster.status()["processes"][-1]["in_flight"] == 1
-        gate.open()
-        connection.receive()
-    assert cluster.status()["processes"][-1]["in_flight"] == 0
+        for number in (1, 2):
+            gate = site.gate(f"gate{number}")
+            connection.send(f"/hold/gate{number}")
+            cluster.expect(f"@holding .*gate=gate{number}")
+            worker = cluster.status()["processes"][-1]
+            assert (worker["requests"], worker["in_flight"]) == (number, 1)
+            gate.open()
+            connection.receive()
 
 
 def test_status_while_it_starts_answers_at_once(site: Site, start: Start) -> None:

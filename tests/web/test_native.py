@@ -57,6 +57,16 @@ async def test_a_handler_reads_and_writes_the_exchange_itself() -> None:
         assert (await client.get("/again")).status == 200, "the connection stays"
 
 
+async def test_fields_of_an_answer_may_be_lists_and_come_from_a_generator() -> None:
+    async def listing(exchange: Exchange) -> None:
+        exchange.respond(200, ([name, b"1"] for name in (b"x-a", b"x-b")), b"")  # type: ignore[misc]  # as they come from JSON, say
+
+    async with served(listing) as site:
+        client = await site.connect()
+        reply = await client.get("/")
+        assert (reply.status, reply["x-a"], reply["x-b"]) == (200, "1", "1")
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_a_request_that_is_over_leaves_nothing_for_the_garbage_collector(waits: bool) -> None:
     current: ContextVar[Exchange] = ContextVar("current")

@@ -48,6 +48,10 @@ class Context:
     """What was made for this context and refers back to it; see `forget_services`."""
     goes_on = False
     """Whether work in the background uses it after the request."""
+    depth = 0
+    """How far into its chain of middleware the request is; `compile_chain` keeps count."""
+    answered = False
+    """The head of the answer is on its way, and nothing about it can be changed any more."""
     websocket: WebSocket
     """The websocket, in the handler of a websocket route."""
 
@@ -59,8 +63,6 @@ class Context:
         # Each request reads these. From an instance that is quick; a default of the class is looked for in the instance first, which
         # costs five times as much, and more than setting it here.
         self.made_services = None
-        self.depth = 0  # how far into its chain of middleware the request is; `compile_chain` keeps count
-        self.answered = False  # the head of the answer is on its way, and nothing about it can be changed any more
         self.answer_status = 0  # 0: what goes with the body
         self.answer_type: bytes | None = None  # None: what goes with the body
         self.answer_fields: Fields = ()  # all but the type

@@ -18,7 +18,17 @@ from tamago.server.file_body import FileBody
 from tamago.server.first_step import later
 from tamago.server.refusal import Refusal
 from tamago.server.request_body import RequestBody
-from tamago.server.response_head import SAID_CLOSE, Fields, ResponseHead, early_hints, encode, known_length_line, length_line, response_head
+from tamago.server.response_head import (
+    SAID_CLOSE,
+    Fields,
+    ResponseHead,
+    early_hints,
+    encode,
+    known_head,
+    known_length_line,
+    length_line,
+    response_head,
+)
 from tamago.server.status import BODILESS
 
 if TYPE_CHECKING:
@@ -164,7 +174,7 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         connection = self.connection
         server = connection.server
         size = len(data)
-        if said or size > _JOIN_LIMIT or server.draining or not self.plain or (length != size and length is not None):
+        if said or size > _JOIN_LIMIT or server.draining or not self.plain or (length is not None and length != size):
             return False
         end = server.end_of_head if self.keep_alive else server.end_of_last_head
         announced = (known_length_line(size) or length_line(size)) if length is None else b""
@@ -197,7 +207,11 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
         if self.status or self.gone:
             self.start(status, fields)
             return
-        head = response_head(status, fields)  # and not by `make_head`, which takes as long to be looked up as this does
+        fields = tuple(fields)
+        try:
+            head = known_head((status, fields)) or response_head(status, fields)
+        except TypeError:
+            head = response_head(status, fields)  # which also takes lists, and says what else is wrong
         self.status = status
         if not self._write_whole(head, data):
             self._head = head

@@ -33,6 +33,7 @@ _MAX_PREFIXES = 1024
 # Whole heads as well: most of an application's answers have the same one, and finding it costs a third of making it. Forgotten all at
 # once when there are too many, which costs applications that never repeat a head next to nothing.
 _heads: dict[tuple[int, tuple[tuple[bytes, bytes], ...]], ResponseHead] = {}
+known_head = _heads.get
 _MAX_HEADS = 512
 _LONGEST_KEPT = 1024  # bytes
 
@@ -47,7 +48,7 @@ def response_head(status: int, fields: Fields) -> ResponseHead:
     """Encode and check. Raises ValueError or TypeError for what may not be sent."""
     key = (status, tuple(fields))
     try:
-        head = _heads.get(key)
+        head = known_head(key)
     except TypeError:
         return _made(status, key[1])  # fields that are lists, as the specification of ASGI allows
     if head is None:

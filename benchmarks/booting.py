@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.frameworks import EGGS, FRAMEWORKS
+from benchmarks.frameworks import FRAMEWORKS, STRIPPED_EGG
 from benchmarks.paths import ROOT
 from benchmarks.results import Result, note, summary, table
 from benchmarks.running import MeasurementError, running
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as place:
         blog = Path(place) / "blog"
         shutil.copytree(BLOG, blog, ignore=shutil.ignore_patterns("__pycache__", "run", "logs", "*.sqlite3*"))
-        egg = next(server for server in FRAMEWORKS if server.name == EGGS)
+        egg = next(server for server in FRAMEWORKS if server.name == STRIPPED_EGG)
         for _ in range(arguments.repeat):
             for server, path in ((_blog(blog), "/"), (egg, "/plain")):
                 for chosen in installed([server]):
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def render(result: Result) -> str:
-    names = {TAMAGO: "tamago: examples/blog", EGGS: "Egg: two routes, no plugins"}
+    names = {TAMAGO: "tamago: examples/blog", STRIPPED_EGG: "Egg: two routes, no plugins"}
     rows = [[names[row["server"]], row["served"]["median"], row["served"]["highest"]] for row in result.rows]
     return table(rows, ["application", "first answer (s)", "slowest (s)"])
 

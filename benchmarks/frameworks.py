@@ -38,12 +38,17 @@ def _egg(job: Job) -> list[str]:
     return [_NODE, str(scripts), "start", f"--port={job.port}", f"--workers={job.workers}", f"--title=bench-{job.port}", str(EGG / "items")]
 
 
+def _stripped_egg(job: Job) -> list[str]:
+    return [*_egg(job), "--env=stripped"]  # see config/plugin.stripped.js there
+
+
 def _node(job: Job) -> list[str]:
     return [_NODE, str(HERE / "node" / "http_cluster.js"), str(job.port), str(job.workers)]
 
 
 NODE: Final = "Node's http, by hand"
 EGGS: Final = "Egg"
+STRIPPED_EGG: Final = "Egg without its plugins"
 SANIC: Final = "Sanic"
 FASTAPI: Final = "FastAPI on uvicorn"
 FRAMEWORKS: Final = (
@@ -53,6 +58,7 @@ FRAMEWORKS: Final = (
     _on_uvicorn("BlackSheep on uvicorn", "blacksheep_items:app"),
     Server(name=SANIC, program="sanic", command=_sanic),
     Server(name=EGGS, program=_NODE, command=_egg),
+    Server(name=STRIPPED_EGG, program=_NODE, command=_stripped_egg),
     _on_uvicorn(FASTAPI, "fastapi_items:app"),
 )
 

@@ -93,14 +93,16 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
             "CPU time a request over all processes of a server (robust on a busy machine), and requests a second with wrk on the same "
             "cores. `bare protocol` is httptools on uvloop with a Task a request and one fixed answer: what the machine allows at all. "
             "A native handler costs about 2 µs of Python beyond it: limits and framing are checked, the head is made, the request is "
-            "counted and can be drained (decision 32 is what made it so little)."
+            "counted and can be drained (decisions 32 and 34 are what made it so little)."
         ),
     ),
     "framework": (
         "Framework",
         (
             "CPU time a request over all processes: a plain answer, and a route with a parameter, a controller and a service whose result "
-            "becomes JSON. The same two routes in each framework; `bare protocol` and Node's http do the work by hand."
+            "becomes JSON. The same two routes in each framework; `bare protocol` and Node's http do the work by hand. Egg is as it comes, "
+            "with the plugins of any of its applications (sessions and security among them); and once more without those that tamago "
+            "has not."
         ),
     ),
     "framework-start": (

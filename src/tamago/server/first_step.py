@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, coroutine
 from typing import Any, Protocol
 
@@ -87,22 +87,24 @@ else:
     class _Rest(Coroutine[Any, Any, None]):
         """What is left of some work after its first step, for a task to go through: nothing, unless `goes_on` says so."""
 
-        __slots__ = ("_begun", "_drive", "_first")
+        __slots__ = ("_begun", "_drive", "_first", "_work")
+
+        _work: Work
 
         def __init__(self) -> None:
             self._begun = False
             self._drive: Drive | None = None
             self._first: Any = None  # what the first step ended at an `await` of
 
-        def goes_on(self, drive: Drive, first: Any) -> None:
-            self._drive, self._first = drive, first
+        def goes_on(self, work: Work, drive: Drive, first: Any) -> None:
+            self._work, self._drive, self._first = work, drive, first
 
         def send(self, value: Any) -> Any:
             drive = self._drive
             if drive is None:
                 raise StopIteration
             if self._begun:
-                return self._unless_over(drive.send(value))
+                return self._unless_over(drive.send, value)
             self._begun = True
             return self._first
 
@@ -116,9 +118,14 @@ else:
                 cancel = getattr(self._first, "cancel", None)
                 if cancel is not None and cancel(*error.args):
                     return self._first
-            return self._unless_over(drive.throw(error, *rest))
+            return self._unless_over(drive.throw, error, *rest)
 
-        def _unless_over(self, awaited: Any) -> Any:
+        def _unless_over(self, step: Callable[..., Any], *arguments: Any) -> Any:
+            try:
+                awaited = step(*arguments)
+            except GeneratorExit as error:  # the work's own; by `close` it does not come here
+                self._work.over(error)
+                awaited = _OVER
             if awaited is _OVER:
                 raise StopIteration
             return awaited
@@ -183,13 +190,16 @@ else:
             task.place = (loop, context)
             try:
                 first = context.run(self._send, work)
-            except BaseException:
-                self._renew_drive()  # that of `over`, of which there should be none; this one is broken
-                raise
+            except BaseException as error:
+                self._renew_drive()  # this one is broken
+                if not isinstance(error, GeneratorExit):
+                    raise  # that of `over`, of which there should be none
+                context.run(work.over, error)  # the work's own; while it runs nobody closes the drive
+                return None
             finally:
                 del _current_tasks[loop]
             if first is _OVER:
                 return None
-            task.rest.goes_on(self._drive, first)
+            task.rest.goes_on(work, self._drive, first)
             self._renew_drive()
             return task

@@ -115,7 +115,7 @@ class HttpServer:
                 continue
             try:
                 exchange.launch(self)
-            except Exception:
+            except BaseException:  # whatever it is, others wait to be begun
                 logger.exception("a request could not be begun")
                 exchange.connection.cut()
 

@@ -313,6 +313,25 @@ def test_what_begins_later_has_a_task_of_its_own(run: Any) -> None:  # noqa: F81
 
 
 @pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_whatever_is_raised_is_told_and_the_next_begins(outside: Any, error: type[BaseException], waits: bool) -> None:
+    async def scenario(begin: Begin) -> None:
+        async def fails() -> None:
+            if waits:
+                await asyncio.sleep(0)
+            raise error
+
+        async def succeeds() -> None:
+            pass
+
+        errand = begin(fails())
+        assert isinstance(await errand.ended(), error)
+        assert await begin(succeeds()).ended() is None
+
+    outside(scenario)
+
+
+@pytest.mark.parametrize("waits", [True, False])
 def test_an_error_is_told_within_the_task_and_its_context(outside: Any, waits: bool) -> None:
     async def scenario(begin: Begin) -> None:
         variable = contextvars.ContextVar("variable", default="outside")

@@ -351,7 +351,6 @@ class Exchange(msgspec.Struct, eq=False, dict=True, weakref=True):
 
     def launch(self, server: HttpServer) -> None:
         """Begin to answer."""
-        server.begun = server.counts[0] = server.begun + 1
         context = server.context.copy()
         task = server.starter.at_once(self, context) if self.prompt else later(self, server.loop, context)
         if task is not None:

@@ -113,6 +113,7 @@ class HttpServer:
             if len(self.running) >= self.limit_in_flight:
                 exchange.refuse(refusals.OVERLOADED)
                 continue
+            self.begun = self.counts[0] = self.begun + 1
             try:
                 exchange.launch(self)
             except BaseException:  # whatever it is, others wait to be begun

@@ -75,7 +75,6 @@ class WsgiExchange(Exchange):
         if self.body is not None:
             super().launch(server)
         else:
-            server.begun = server.counts[0] = server.begun + 1
             self.host.pool.submit(self._call, server.context.copy(), self._ended)
 
     def handle(self) -> Awaitable[object]:

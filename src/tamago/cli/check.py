@@ -11,7 +11,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tamago.cli.flags import FlagValue, accepts_settings, given
+from tamago.cli.declared import FlagValue
+from tamago.cli.flags import accepts_settings, given
 from tamago.cli.output import print_json
 from tamago.cluster.certificates import load_certificates
 from tamago.cluster.settings_sources import load

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from tamago.cli import config_why
-from tamago.cli.flags import BY_ARGUMENT, FlagValue, accepts_settings, given
+from tamago.cli.declared import FlagValue
+from tamago.cli.flags import BY_ARGUMENT, accepts_settings, given
 from tamago.cli.looking_into import require_framework
 from tamago.cli.output import print_json
 from tamago.cluster.settings import KNOBS, Kind, Knob, Settings, Value, default_text

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FlagValue = str | bool | list[str]
+"""What a setting is given as on the command line."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:

@@ -10,7 +10,6 @@ import typer
 
 from tamago.cluster.settings import KNOBS, Kind, Knob, default_text
 
-FlagValue = str | bool | list[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BY_ARGUMENT: Final = frozenset({"directory"})
@@ -22,14 +21,11 @@ def accepts_settings(command: Command) -> Command:
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     options = [_parameter(knob) for knob in KNOBS.values() if knob.name not in BY_ARGUMENT and knob.flag]
-    everything = [*own, *options]
-    # typer asks for the signature and for the annotations, so both must tell the same.
-    command.__signature__ = signature.replace(parameters=everything)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in everything}
+    command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
     return command
 
 
-def given(flags: Mapping[str, Any]) -> dict[str, FlagValue]:
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the flags that were given."""
     return {name: value for name, value in flags.items() if value is not None and value != []}
 

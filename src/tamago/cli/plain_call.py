@@ -22,7 +22,8 @@ class _NotPlainError(Exception):
 
 def read_plainly(command: Callable[..., Any], argv: Sequence[str]) -> dict[str, Any] | None:
     """Return the arguments to call the command with, or None if these are for the full parser."""
-    parameters = inspect.signature(command, eval_str=True).parameters
+    signature = inspect.signature(command, eval_str=True)
+    parameters = {name: each for name, each in signature.parameters.items() if each.kind is not inspect.Parameter.VAR_KEYWORD}
     try:
         given, words = _options(parameters, argv)
         given |= _arguments(parameters, words)

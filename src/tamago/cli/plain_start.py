@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from tamago.cli.declared import Argument, Option
+from tamago.cli.declared import Argument, FlagValue, Option
 from tamago.cli.plain_call import read_plainly
 from tamago.cluster.settings import KNOBS, Kind, Knob
 
-StartDirectory = Annotated[str, Argument(metavar="[DIR]", help="Directory of the application.")]
-AsDaemon = Annotated[bool, Option(flag="--daemon", help="Run in the background; return when every worker serves.")]
 _TIMEOUT: Final = Option(flag="--timeout", metavar="SECONDS", low=0.1, help="With --daemon: how long to wait until every worker serves.")
-StartTimeout = Annotated[float, _TIMEOUT]
-StartAsJson = Annotated[bool, Option(flag="--json", help="With --daemon: print the result as JSON.")]
 
 START_SECONDS: Final = 120.0
 """How long a start as a daemon may take unless --timeout says otherwise."""
@@ -32,12 +28,24 @@ class StartRequest:
     daemon: bool = False
     timeout: float = START_SECONDS
     as_json: bool = False
-    flags: dict[str, str | bool | list[str]] = field(default_factory=dict)
+    flags: dict[str, FlagValue] = field(default_factory=dict)
+
+
+def start_request(
+    directory: Annotated[str, Argument(metavar="[DIR]", help="Directory of the application.")] = ".",
+    *,
+    daemon: Annotated[bool, Option(flag="--daemon", help="Run in the background; return when every worker serves.")] = False,
+    timeout: Annotated[float, _TIMEOUT] = START_SECONDS,
+    json: Annotated[bool, Option(flag="--json", help="With --daemon: print the result as JSON.")] = False,
+    **flags: FlagValue,
+) -> StartRequest:
+    """Return the request. What the command takes is declared here, for both who read its arguments; `flags` are settings."""
+    return StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json, flags=flags)
 
 
 def parse_start(argv: Sequence[str]) -> StartRequest | None:
     """Return the request, or None if these arguments are for the full parser."""
-    flags: dict[str, str | bool | list[str]] = {}
+    flags: dict[str, FlagValue] = {}
     options = {knob.flag: (knob, True) for knob in KNOBS.values() if knob.name != "directory" and knob.flag}
     options |= {knob.opposite_flag: (knob, False) for knob in KNOBS.values() if knob.opposite_flag}
     own: list[str] = []
@@ -55,25 +63,11 @@ def parse_start(argv: Sequence[str]) -> StartRequest | None:
             if value.startswith("-"):
                 return None
         _note(flags, knob, state, value)
-    arguments = read_plainly(_own, own)
-    if arguments is None:
-        return None
-    request = _own(**arguments)
-    request.flags = flags
-    return request
+    arguments = read_plainly(start_request, own)
+    return None if arguments is None else start_request(**(arguments | flags))
 
 
-def _own(
-    directory: StartDirectory = ".",
-    *,
-    daemon: AsDaemon = False,
-    timeout: StartTimeout = START_SECONDS,
-    json: StartAsJson = False,
-) -> StartRequest:
-    return StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json)
-
-
-def _note(flags: dict[str, str | bool | list[str]], knob: Knob, state: bool, value: str) -> None:
+def _note(flags: dict[str, FlagValue], knob: Knob, state: bool, value: str) -> None:
     if knob.kind is Kind.SWITCH:
         flags[knob.name] = state
     elif knob.kind is Kind.LIST:

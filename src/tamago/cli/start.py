@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from tamago.cli.flags import FlagValue, accepts_settings, given
-from tamago.cli.launching import start_cluster
-from tamago.cli.plain_start import START_SECONDS, AsDaemon, StartAsJson, StartDirectory, StartRequest, StartTimeout
+import functools
+from typing import Any
 
-Flag = FlagValue | None
+from tamago.cli.flags import accepts_settings, given
+from tamago.cli.launching import start_cluster
+from tamago.cli.plain_start import start_request
 
 
 @accepts_settings
-def start(
-    directory: StartDirectory = ".",
-    *,
-    daemon: AsDaemon = False,
-    timeout: StartTimeout = START_SECONDS,
-    json: StartAsJson = False,
-    **flags: Flag,
-) -> int:
+@functools.wraps(start_request, assigned=())
+def start(**arguments: Any) -> int:
     """Start a cluster.
 
     In the foreground this command becomes the master; with --daemon it returns once every worker serves.
     """
-    return start_cluster(StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json, flags=given(flags)))
+    return start_cluster(start_request(**given(arguments)))

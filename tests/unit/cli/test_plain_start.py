@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from tamago.cli import start as start_module
 from tamago.cli.flags import accepts_settings, given as given_flags
-from tamago.cli.plain_start import START_SECONDS, AsDaemon, StartAsJson, StartDirectory, StartRequest, StartTimeout, parse_start
+from tamago.cli.plain_start import StartRequest, parse_start, start_request
 from tamago.cli.typer_command import typer_command
 from tamago.cluster.settings import KNOBS
 
@@ -18,15 +19,9 @@ def full_parser() -> Any:
     """Return a parser for the flags of `start` that returns what it read."""
 
     @accepts_settings
-    def read(
-        directory: StartDirectory = ".",
-        *,
-        daemon: AsDaemon = False,
-        timeout: StartTimeout = START_SECONDS,
-        json: StartAsJson = False,
-        **flags: Any,
-    ) -> StartRequest:
-        return StartRequest(directory=directory, daemon=daemon, timeout=timeout, as_json=json, flags=given_flags(flags))
+    @functools.wraps(start_request, assigned=())
+    def read(**arguments: Any) -> StartRequest:
+        return start_request(**given_flags(arguments))
 
     return typer_command("start", read)
 

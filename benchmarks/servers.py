@@ -113,9 +113,9 @@ GTHREAD: Final = Server(name="gunicorn (gthread)", program="gunicorn", command=_
 GRANIAN_WSGI: Final = Server(name="granian (wsgi)", program="granian", command=_granian("--interface", "wsgi", "--blocking-threads", "8"))
 
 
-def chosen(names: list[str]) -> list[Server]:
+def chosen(names: list[str], servers: Iterable[Server] = SERVERS.values()) -> list[Server]:
     """Return the servers whose names begin with one of `names` (all, if none is given) and that are installed."""
-    return installed(server for server in SERVERS.values() if not names or any(server.name.startswith(name) for name in names))
+    return installed(server for server in servers if not names or server.name.startswith(tuple(names)))
 
 
 def installed(servers: Iterable[Server]) -> list[Server]:

@@ -15,7 +15,7 @@ from benchmarks import procfs
 from benchmarks.http_client import BadResponseError, Connection
 from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import POLL, MeasurementError, Running, running
-from benchmarks.servers import BARE, GRANIAN_WSGI, GTHREAD, SERVERS, TAMAGO, Server, installed
+from benchmarks.servers import BARE, GRANIAN_WSGI, GTHREAD, SERVERS, TAMAGO, Server, chosen
 from benchmarks.wrk import Load, load
 
 WITHIN = 60.0
@@ -131,24 +131,21 @@ async def answered(site: Running, *, path: str = "/", tls: bool = False) -> None
     raise MeasurementError(f"no answer within {WITHIN:.0f} s")
 
 
-def measured(title: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
+def measured(name: str, cases: Iterable[Case], arguments: argparse.Namespace) -> Result:
     """Measure each case on each of its servers."""
     notes: list[str] = []
     samples: dict[tuple[str, str], Turns] = {}
     for case in cases:
-        servers = [
-            server for server in installed(case.servers) if not arguments.servers or server.name.startswith(tuple(arguments.servers))
-        ]
-        for name, turns in asyncio.run(measure(case, servers, arguments, notes)).items():
-            samples[name, case.name] = turns
+        for server, turns in asyncio.run(measure(case, chosen(arguments.servers, case.servers), arguments, notes)).items():
+            samples[server, case.name] = turns
     rows = [
-        {"server": name, "case": case, "failed": sum(sample["failed"] for sample in taken.values()),
+        {"server": server, "case": case, "failed": sum(sample["failed"] for sample in taken.values()),
          **{key: summary(sample[key] for sample in taken.values()) for key in ("rate", "cpu", "p99")},
          "ours": _ours_beside(taken, samples.get((TAMAGO, case), {}))}
-        for (name, case), taken in samples.items()
+        for (server, case), taken in samples.items()
     ]  # fmt: skip
     return Result(
-        name=title,
+        name=name,
         rows=rows,
         notes=notes,
         settings={key: getattr(arguments, key) for key in ("workers", "connections", "seconds", "turns", "repeat")},

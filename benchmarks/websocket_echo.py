@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks import procfs
 from benchmarks.results import Result, Row, note, summary, table
 from benchmarks.running import MeasurementError, running
-from benchmarks.servers import SERVERS, TAMAGO, Server, installed
+from benchmarks.servers import SERVERS, TAMAGO, Server, chosen
 from benchmarks.throughput import answered
 
 CONTENDERS: Final = (TAMAGO, "uvicorn", "granian")
@@ -90,9 +90,7 @@ def run(arguments: argparse.Namespace) -> Result:
     notes: list[str] = []
     rows = []
     for size in arguments.sizes:
-        for server in installed(SERVERS[name] for name in CONTENDERS):
-            if arguments.servers and not any(server.name.startswith(name) for name in arguments.servers):
-                continue
+        for server in chosen(arguments.servers, (SERVERS[name] for name in CONTENDERS)):
             try:
                 taken = [asyncio.run(measure(server, size, arguments)) for _ in range(arguments.repeat)]
             except MeasurementError as error:

@@ -128,6 +128,7 @@ def test_a_blocked_worker_of_the_generation_before_does_not_outlive_the_master_e
         cluster.expect("@blocking")
         cluster.signal(signal.SIGHUP)
         cluster.expect(r"nest gen=1 .* left")
+        cluster.expect(r"worker \d gen=1 .* left")
         assert len(cluster.workers()) == 2
         assert len(cluster.tree()) == 5, "the blocked one is still there"
         cluster.kill_master()

@@ -34,7 +34,8 @@ def via(cluster: Cluster, slot: int, path: str) -> Any:
     """What the worker in that slot answers, asked on as many connections as it takes to find it."""
     while True:
         with cluster.connect() as connection:
-            if connection.get("/me").json()["slot"] == slot:
+            me = connection.get("/me")
+            if me.json()["slot"] == slot and not me.closes:  # one that is being replaced answers once and closes
                 return connection.get(path).json()
 
 
